@@ -1,0 +1,60 @@
+"""A site's plan and keys as the text of its wg-quick file (wg-quick(8), wg(8))."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from mesh.commands import HELPER
+from mesh.model import SiteName
+from mesh.plan import PeerPlan, SitePlan
+
+
+def render(
+    plan: SitePlan,
+    private_key: str,
+    public_keys: Mapping[SiteName, str],
+    preshared_keys: Mapping[SiteName, str],
+    rules: str,
+) -> str:
+    """The file that `wg-quick up` takes. Both mappings have an entry for every peer; `rules` is a `rules_id`.
+
+    The rules are loaded before the interface exists: where that fails there is no interface, and no open gateway.
+    Raises KeyError where a peer's key is missing.
+    """
+    site = plan.site.name
+    lines = [
+        f"# Written by wireguard-mesh for site {site}. Change the stack config instead; a change here is drift.",
+        "[Interface]",
+        f"PrivateKey = {private_key}",
+        f"ListenPort = {plan.listen_port}",
+        *(f"Address = {address}" for address in plan.addresses),
+        f"MTU = {plan.mtu}",
+        *([f"DNS = {', '.join(str(address) for address in plan.dns)}"] if plan.dns else ()),
+        f"PreUp = {HELPER} load %i {rules}",
+        f"PostUp = {HELPER} forward %i {rules}",
+        f"PostDown = {HELPER} unload %i",
+        "",
+    ]
+    blocks = (_peer(peer, public_keys[peer.site], preshared_keys[peer.site]) for peer in plan.peers)
+    return "\n".join(lines) + "".join(blocks)
+
+
+def render_without_keys(plan: SitePlan, rules: str) -> str:
+    """The same file with words in place of the keys, to be shown to people: it tells no secret and needs no key."""
+    return render(
+        plan,
+        "(private key)",
+        {peer.site: f"(public key of {peer.site})" for peer in plan.peers},
+        {peer.site: f"(preshared key with {peer.site})" for peer in plan.peers},
+        rules,
+    )
+
+
+def _peer(peer: PeerPlan, public_key: str, preshared_key: str) -> str:
+    return f"\n# {peer.site}\n[Peer]\nPublicKey = {public_key}\nPresharedKey = {preshared_key}\n{_without_keys(peer)}"
+
+
+@lru_cache(maxsize=4096)
+def _without_keys(peer: PeerPlan) -> str:
+    # Most sites see a peer alike, and a thousand sites see a million of them.
+    keepalive = f"PersistentKeepalive = {peer.persistent_keepalive}\n" if peer.persistent_keepalive else ""
+    return f"Endpoint = {peer.endpoint}\n{keepalive}AllowedIPs = {', '.join(map(str, peer.allowed_ips))}\n"
