@@ -1,0 +1,56 @@
+# Two commands matter: make up and make test. Both install what they need, so both need root.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.SUFFIXES:
+.PHONY: help up down test engine venv lint checks format requirements
+
+python := .venv/bin/python
+# Runs a command as root and leaves its files to the owner of the checkout, whether it succeeds or not.
+owned = @status=0; { $(1); } || status=$$?; tools/bootstrap own; exit $$status
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+up: ## start the sample network in namespaces, bring it up, show who reaches whom (root)
+	@tools/bootstrap lab up
+	$(call owned,$(python) -m lab up)
+
+down: ## take down what `make up` started, without a trace (root)
+	@tools/bootstrap lab down
+	$(call owned,$(python) -m lab down)
+
+test: ## every check and every test, the lab's included (root)
+	@tools/bootstrap lab test
+	$(call owned,$(MAKE) --no-print-directory checks && $(python) -m lab.toolchain && $(python) -m pytest)
+
+engine: ## get the Pulumi engine that the lab uses: from PATH, the release, or built
+	@tools/bootstrap venv
+	$(call owned,$(python) -m lab.toolchain)
+
+venv: ## make .venv from the pinned requirements, meshctl included
+	@tools/bootstrap venv
+
+lint: ## ruff, mypy and shellcheck
+	@tools/bootstrap venv
+	$(call owned,$(MAKE) --no-print-directory checks)
+
+checks:
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/shellcheck host/wireguard-mesh tools/bootstrap .ci/run
+
+format: ## put the code into ruff's form
+	@tools/bootstrap venv
+	$(call owned,.venv/bin/ruff check --fix . && .venv/bin/ruff format .)
+
+compile = "$$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make requirements" $(upgrade)
+
+requirements: ## compile requirements*.in again; with upgrade=--upgrade to the newest versions
+	@tools/bootstrap venv
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT \
+		&& $(python) -m venv "$$folder" && "$$folder/bin/pip" install --quiet uv==0.13.9 && uv="$$folder/bin/uv" \
+		&& $(compile) requirements.in --output-file requirements.txt \
+		&& $(compile) requirements-dev.in --constraint requirements.txt --output-file requirements-dev.txt \
+		&& $(compile) tools/requirements-go.in --output-file tools/requirements-go.txt
