@@ -1,0 +1,5 @@
+"""Lets `python -m cli` do what `meshctl` does."""
+
+from cli.main import main
+
+main()

@@ -1,0 +1,75 @@
+"""`meshctl check`: the faults of stack files, each with its line. Needs no engine, no passphrase and no network."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mesh.config import ConfigError, documentation_addresses, parse
+from mesh.faults import Fault
+from mesh.model import Mesh
+from mesh.stackfile import StackFile, load
+
+
+class NoStackFileError(Exception):
+    """There is no such stack file; the text says which ones there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One stack file's verdict. `notes` are faults for a real environment, and none for the lab."""
+
+    stack: str
+    path: Path
+    file: StackFile
+    mesh: Mesh | None
+    faults: tuple[Fault, ...]
+    notes: tuple[Fault, ...]
+
+
+def stack_files(directory: Path, stack: str | None) -> dict[str, Path]:
+    """The stack files to check by the names of their stacks: the one asked for, or else all of the directory.
+
+    `stack` may be a full name, organization/project/stack. Raises NoStackFileError.
+    """
+    if not directory.is_dir():
+        raise NoStackFileError(f"{directory} is no directory")
+    there = {path.name.removeprefix("Pulumi.").removesuffix(".yaml"): path for path in directory.glob("Pulumi.?*.yaml")}
+    there = {name: there[name] for name in sorted(there)}
+    where = f"in {directory.resolve()}"
+    if stack is None:
+        if there:
+            return there
+        raise NoStackFileError(
+            f"there is no stack file, Pulumi.<stack>.yaml, {where}; name the directory by --directory"
+        )
+    name = stack.rpartition("/")[2]
+    if name in there:
+        return {name: there[name]}
+    known = f"stacks with a file: {', '.join(there)}" if there else "there is no stack file at all"
+    raise NoStackFileError(f"there is no Pulumi.{name}.yaml {where}; {known}")
+
+
+def check(stack: str, path: Path) -> Checked:
+    """Reads and checks one stack file."""
+    try:
+        file = load(path.read_bytes().decode())
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"it is no UTF-8 text, from byte {error.start} on"
+        return Checked(stack, path, StackFile({}, {}, ()), None, (Fault("", f"cannot be read: {reason}"),), ())
+    if file.faults and not file.sections:
+        return Checked(stack, path, file, None, file.faults, ())
+    try:
+        mesh = parse(file.sections, stack_file=True)
+    except ConfigError as error:
+        return Checked(stack, path, file, None, _together(file, error.faults), ())
+    notes = _by_line(file, documentation_addresses(mesh))
+    return Checked(stack, path, file, None if file.faults else mesh, file.faults, notes)
+
+
+def _together(file: StackFile, faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
+    """The faults of the YAML and those of its content by line; a value that YAML spoilt is reported once."""
+    spoilt = {fault.place for fault in file.faults}
+    return _by_line(file, (*file.faults, *(fault for fault in faults if fault.place not in spoilt)))
+
+
+def _by_line(file: StackFile, faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
+    return tuple(sorted(faults, key=lambda fault: file.line(fault.place) or 0))

@@ -1,0 +1,101 @@
+"""Writes docs/configuration.md from the models of the stack config: `python -m cli.reference`."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mesh.schema import StackPart
+
+PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
+
+_HEAD = """\
+# Configuration
+
+<!-- Written by `python -m cli.reference` from mesh/schema.py. Change the descriptions there. -->
+
+An environment is a stack, and a stack is one file: `Pulumi.<stack>.yaml`. [Pulumi.dev.yaml](../Pulumi.dev.yaml) is the
+sample, with comments. `meshctl check <stack>` reports every fault of a file, each with its line and the way out; the
+program checks the same before it touches anything.
+
+- An unknown key is a fault, not ignored. A key without a value counts as left out.
+- Where a list is taken, a single value will do.
+- Secrets (`private_key`) are encrypted in the file: `pulumi config set --path --secret 'wireguard-mesh:PLACE'`, where
+  PLACE is like `sites.nyc.private_key`. In plain text they are a fault, and so is an encrypted value that is no secret.
+- Sites and networks are named by DNS labels: up to 63 of a-z, 0-9 and -. Their order in the file means nothing; the
+  engine sorts them by name.
+- No two networks of a mesh overlap, nor does one overlap the tunnel's network or contain an endpoint's address.
+- `pulumi up` refuses hosts at addresses and names kept for documentation (as in the sample); the lab takes them.
+"""
+
+
+def page() -> str:
+    """The whole page, in Markdown."""
+    schema = StackPart.model_json_schema()
+    sections = [_HEAD]
+    for where, part in _parts(schema, schema, ""):
+        title = f"`wireguard-mesh:{where}`" if where else "The sections, in the namespace `wireguard-mesh`"
+        rows = [_row(schema, name, field) for name, field in part["properties"].items()]
+        table = ["| Key | Value | Default | Meaning |", "|---|---|---|---|", *rows]
+        sections.append(f"## {title}\n\n{part['description']}\n\n" + "\n".join(table) + "\n")
+    return "\n".join(sections)
+
+
+def _parts(schema: dict[str, Any], part: dict[str, Any], where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """This part and all that lie in it, each with its place."""
+    yield where, part
+    for name, field in part["properties"].items():
+        inner, below = _inner(schema, field)
+        if inner:
+            yield from _parts(schema, inner, f"{where}.{name}{below}" if where else f"{name}{below}")
+
+
+def _inner(schema: dict[str, Any], field: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
+    """The part that a field leads to, if any, and how its place goes on."""
+    choices = [field, *field.get("anyOf", [])]
+    for choice in choices:
+        for below, found in (("", choice), (".NAME", choice.get("additionalProperties")), ("[N]", choice.get("items"))):
+            if isinstance(found, dict) and "$ref" in found:
+                return schema["$defs"][found["$ref"].rpartition("/")[2]], below
+    return None, ""
+
+
+def _row(schema: dict[str, Any], name: str, field: dict[str, Any]) -> str:
+    default = field.get("default")
+    inner, _ = _inner(schema, field)
+    meaning = field.get("description") or (inner or {})["description"]  # pydantic writes the same text only once
+    if field.get("required"):
+        shown = "**required**"
+    elif default in (None, {}, []) or isinstance(default, dict):
+        shown = ""
+    else:
+        shown = f"`{json.dumps(default).strip(chr(34))}`"
+    return f"| `{name}` | {_value(schema, field)} | {shown} | {meaning} |"
+
+
+def _value(schema: dict[str, Any], field: dict[str, Any]) -> str:
+    inner, below = _inner(schema, field)
+    if inner:
+        return {"": "mapping", ".NAME": "mapping by name", "[N]": "list of mappings"}[below]
+    choices = [choice for choice in (field, *field.get("anyOf", [])) if choice.get("type") != "null"]
+    named = next((choice for choice in choices if "minimum" in choice or _titled(choice)), choices[-1])
+    if "minimum" in named:
+        return f"{named['minimum']} to {named['maximum']}"
+    if named.get("type") == "boolean":
+        return "`true` or `false`"
+    return str(named.get("title", named.get("type", "")))
+
+
+def _titled(choice: dict[str, Any]) -> bool:
+    """True for a title of ours; pydantic's own titles are in capitals."""
+    title = str(choice.get("title", ""))
+    return title != "" and (title[0].islower() or title.startswith("CIDR"))
+
+
+def main() -> None:
+    """Writes the page."""
+    PAGE.write_text(page())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""The configuration reference: it is what the models say, and it leaves out nothing."""
+
+from cli.reference import PAGE, page
+
+
+def test_the_page_is_fresh() -> None:
+    assert PAGE.read_text() == page(), "run: python -m cli.reference"
+
+
+def test_every_part_of_the_config_has_its_table() -> None:
+    titles = [line.removeprefix("## ") for line in page().splitlines() if line.startswith("## ")]
+    assert titles == [
+        "The sections, in the namespace `wireguard-mesh`",
+        "`wireguard-mesh:mesh`",
+        "`wireguard-mesh:ssh`",
+        "`wireguard-mesh:ssh.proxy`",
+        "`wireguard-mesh:sites.NAME`",
+        "`wireguard-mesh:sites.NAME.colo`",
+        "`wireguard-mesh:sites.NAME.colo.proxy`",
+        "`wireguard-mesh:sites.NAME.networks.NAME`",
+        "`wireguard-mesh:access[N]`",
+    ]
+
+
+def test_a_row_tells_value_default_and_meaning() -> None:
+    rows = page().splitlines()
+    assert "| `interface` | interface name | `wg0` | The WireGuard interface on every host. |" in rows
+    assert "| `cidr` | CIDR, or a list | **required** | The network's prefix; or two, IPv4 and IPv6. |" in rows
+    assert any(row.startswith("| `listen_port` | 1 to 65535 | `51820` | ") for row in rows)
+    assert any(row.startswith("| `masquerade` | `true` or `false` | `false` | ") for row in rows)
+    assert any(row.startswith("| `from` | selector, or a list | **required** | ") for row in rows)
