@@ -1,0 +1,192 @@
+"""Generations: what confirm takes and refuses, where a host goes back to, and two runs at once."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from mesh.bundle import Bundle
+from tests.host.observe import Ping, peers, state, traces
+from tests.host.scratch import Host
+from tests.host.sites import AMS, NYC, SFO, Keys, between, sealed, settle
+
+PENDING = 75
+WENT_BACK = 71
+
+# What a step of apply meets in the middle of it, as text that replaces text of a good bundle: the step before it has
+# changed the host already.
+REFUSED = {
+    "filter": ("-m conntrack --ctstate INVALID", "-m nosuchmatch"),
+    "nat after filter": ("-j MASQUERADE", "-j NOSUCHTARGET"),
+    "address": ("Address = 10.99.0.1/32", "Address = 10.99.0.1/99"),
+    "mtu": ("MTU = 1420", "MTU = 99999"),
+    "peer": ("AllowedIPs = 10.20.0.0/24", "AllowedIPs = 10.20.0.0/99"),
+    "route that a local network has": ("AllowedIPs = 10.20.0.0/24", "AllowedIPs = 10.77.0.0/24"),
+}
+
+
+def _spoilt(keys: Keys, fault: str) -> Bundle:
+    elsewhere = replace(AMS, endpoint=replace(AMS.endpoint, host="203.0.113.50"))
+    wider = between(NYC, elsewhere, SFO, access=(("ams.lan sfo.lan", "nyc.virbr0", "tcp/443"),))
+    text = keys.bundle(replace(wider, mtu=1400 if fault != "mtu" else 1420), "nyc").text
+    old, new = REFUSED[fault]
+    assert old in text
+    return sealed(text.replace(old, new))
+
+
+def _local_network(nyc: Host) -> None:
+    nyc.sh("ip link add br9 type bridge; ip address add 10.77.0.1/24 dev br9; ip link set br9 up")
+
+
+@pytest.mark.parametrize("fault", REFUSED)
+def test_a_failure_in_the_middle_goes_back_to_what_was_confirmed(nyc: Host, keys: Keys, fault: str) -> None:
+    _local_network(nyc)
+    good = keys.bundle(between(NYC, AMS), "nyc")
+    settle(nyc, good)
+    before = state(nyc)
+    done = nyc.helper("apply", stdin=_spoilt(keys, fault).text)
+    assert (done.returncode, done.stdout) == (WENT_BACK, "")
+    assert done.stderr.endswith(f"; went back to {good.generation[:12]}\n")
+    assert done.stderr.count("\n") == 1
+    after = state(nyc)
+    assert re.sub(r"^\. .*|^\./wg0\.d(/rules)? .*", "", str(after.pop("files")), flags=re.MULTILINE) == re.sub(
+        r"^\. .*|^\./wg0\.d(/rules)? .*", "", str(before.pop("files")), flags=re.MULTILINE
+    )
+    assert after == before
+
+
+@pytest.mark.parametrize("fault", REFUSED)
+def test_a_failure_of_the_first_apply_leaves_nothing_live(nyc: Host, keys: Keys, fault: str) -> None:
+    _local_network(nyc)
+    before = traces(nyc)
+    done = nyc.helper("apply", stdin=_spoilt(keys, fault).text)
+    assert done.returncode == WENT_BACK
+    assert done.stderr.endswith("; took wg0 down, since nothing was confirmed\n")
+    assert not nyc.exists("/etc/wireguard/wg0.d")
+    nyc.answer("remove")
+    nyc.install()
+    assert traces(nyc) == before
+
+
+def test_a_run_that_is_ended_goes_back(pair: dict[str, Host], keys: Keys) -> None:
+    for name, host in pair.items():
+        settle(host, keys.bundle(between(NYC, AMS), name))
+    nyc = pair["nyc"]
+    before = state(nyc)
+    # wg's addconf waits, as it does for an endpoint whose name does not resolve, until the run is ended.
+    nyc.sh("printf '#!/bin/sh\\n[ $1 != addconf ] || exec sleep 1000\\nexec /usr/bin/wg \"$@\"\\n' >/usr/local/bin/wg")
+    nyc.run("chmod", "755", "/usr/local/bin/wg")
+    with Ping(pair["ams"], "10.99.0.1") as flow:
+        wider = keys.bundle(between(NYC, AMS, SFO, access=(("sfo.lan", "nyc", ""),)), "nyc")
+        ended = nyc.try_("timeout", "2", "/usr/local/sbin/wireguard-mesh", "apply", "wg0", stdin=wider.text)
+        assert ended.returncode == 124
+        assert "; went back to " in ended.stderr
+        assert flow.lost() == []
+    nyc.run("rm", "/usr/local/bin/wg")
+    after = state(nyc)
+    for name in ("rules", "device", "peers", "routes", "forwarding", "link"):
+        assert after[name] == before[name]
+    assert nyc.answer("apply", stdin=keys.bundle(between(NYC, AMS), "nyc").text) == "nothing changed"
+
+
+def test_confirming_another_generation_is_pending_and_changes_nothing(nyc: Host, keys: Keys) -> None:
+    first, second = (keys.bundle(mesh, "nyc") for mesh in (between(NYC, AMS), between(NYC, AMS, SFO)))
+    other = keys.bundle(between(NYC, SFO, access=()), "nyc")
+    settle(nyc, first)
+    nyc.answer("apply", stdin=second.text)
+    before = state(nyc)
+    done = nyc.helper("confirm", stdin=other.generation)
+    assert (done.returncode, done.stdout) == (PENDING, "")
+    assert "does not hold that generation" in done.stderr
+    assert nyc.helper("confirm", stdin="").returncode == 65
+    assert state(nyc) == before
+    assert nyc.answer("confirm", stdin=second.generation) == f"confirmed {second.generation[:12]}"
+    assert nyc.helper("confirm", stdin=first.generation).returncode == PENDING
+    assert nyc.sh("ls /etc/wireguard/wg0.d/rules").count("\n") == 1, "rules that nobody names are gone"
+
+
+def test_a_generation_that_is_not_live_any_more_is_applied_again_before_it_is_confirmed(nyc: Host, keys: Keys) -> None:
+    first, second = (keys.bundle(mesh, "nyc") for mesh in (between(NYC, AMS), between(NYC, AMS, SFO)))
+    settle(nyc, first)
+    nyc.answer("apply", stdin=second.text)
+    nyc.sh("ip link del wg0; rm -r /run/wireguard-mesh; iptables -F; iptables -X; wg-quick up wg0")  # a reboot
+    assert f"live: {first.generation}" in nyc.answer("status")
+    done = nyc.helper("confirm", stdin=second.generation)
+    assert done.returncode == PENDING
+    assert "confirm it once more" in done.stderr
+    assert f"confirmed: {first.generation}" in nyc.answer("status")
+    assert len(peers(nyc)) == 2
+    assert nyc.answer("confirm", stdin=second.generation) == f"confirmed {second.generation[:12]}"
+
+
+def test_the_confirmed_bundle_again_takes_a_staged_one_back(nyc: Host, keys: Keys) -> None:
+    first, second = (keys.bundle(mesh, "nyc") for mesh in (between(NYC, AMS), between(NYC, AMS, SFO)))
+    settle(nyc, first)
+    nyc.answer("apply", stdin=second.text)
+    settle(nyc, first)
+    assert len(peers(nyc)) == 1
+    assert f"confirmed: {first.generation}\nstaged: none\nlive: {first.generation}" in nyc.answer("status")
+    assert nyc.helper("confirm", stdin=second.generation).returncode == PENDING
+
+
+def test_rollback_makes_what_is_confirmed_live_and_keeps_what_is_staged(nyc: Host, keys: Keys) -> None:
+    first, second = (keys.bundle(mesh, "nyc") for mesh in (between(NYC, AMS), between(NYC, AMS, SFO)))
+    settle(nyc, first)
+    before = state(nyc)
+    nyc.answer("apply", stdin=second.text)
+    assert nyc.answer("rollback").startswith(f"rolled back to {first.generation[:12]}: 1 peer removed, route")
+    after = state(nyc)
+    for name in ("rules", "device", "peers", "routes", "forwarding", "link"):
+        assert after[name] == before[name]
+    assert nyc.answer("rollback") == "nothing changed"
+    assert f"staged: {second.generation}" in nyc.answer("status")
+
+
+def test_rollback_where_nothing_was_confirmed_takes_the_interface_down(nyc: Host, keys: Keys) -> None:
+    assert nyc.answer("rollback") == "nothing of ours on this host"
+    nyc.answer("apply", stdin=keys.bundle(between(NYC, AMS), "nyc").text)
+    assert nyc.answer("rollback") == "nothing was ever confirmed: wg0 taken down"
+    assert nyc.try_("ip", "link", "show", "dev", "wg0").returncode == 1
+    assert "WG0" not in nyc.sh("iptables-save; ip6tables-save")
+    assert nyc.answer("rollback") == "nothing was ever confirmed: wg0 taken down"
+
+
+def test_a_confirm_that_was_killed_after_the_rename_is_finished_by_the_next_run(nyc: Host, keys: Keys) -> None:
+    first, second = (keys.bundle(mesh, "nyc") for mesh in (between(NYC, AMS), between(NYC, AMS, SFO)))
+    settle(nyc, first)
+    nyc.answer("apply", stdin=second.text)
+    nyc.run("mv", "/etc/wireguard/wg0.d/staged/wg0.conf", "/etc/wireguard/wg0.conf")
+    assert nyc.answer("confirm", stdin=second.generation) == "confirmed already"
+    assert f"confirmed: {second.generation}\nstaged: none" in nyc.answer("status")
+    assert nyc.answer("apply", stdin=second.text) == "nothing changed"
+
+
+def test_of_two_runs_at_once_one_waits(nyc: Host, keys: Keys) -> None:
+    first, second = (keys.bundle(mesh, "nyc") for mesh in (between(NYC, AMS), between(NYC, AMS, SFO)))
+    running = [nyc.start("/usr/local/sbin/wireguard-mesh", "apply", "wg0") for _ in range(2)]
+    for process, bundle in zip(running, (first, second), strict=True):
+        assert process.stdin is not None
+        process.stdin.write(bundle.text)
+        process.stdin.close()
+        process.stdin = None
+    said = [process.communicate(timeout=60)[0] for process in running]
+    assert [process.returncode for process in running] == [0, 0], said
+    status = nyc.answer("status")
+    live = re.search(r"live: (\w+)", status)
+    assert live is not None
+    assert live[1] in (first.generation, second.generation)
+    assert f"staged: {live[1]}" in status
+    assert len(peers(nyc)) == (1 if live[1] == first.generation else 2)
+
+
+def test_a_run_beside_one_that_never_ends_is_told_so(nyc: Host, keys: Keys) -> None:
+    nyc.answer("status")
+    holder = nyc.start("flock", "/run/wireguard-mesh/wg0.lock", "cat")
+    nyc.sh("until ! flock -n /run/wireguard-mesh/wg0.lock true; do :; done")
+    # A clock that runs a thousand times as fast, so that the minute of waiting is soon over.
+    nyc.sh("printf '#!/bin/sh\\nexec true\\n' >/usr/local/bin/sleep; chmod 755 /usr/local/bin/sleep")
+    done = nyc.helper("apply", stdin=keys.bundle(between(NYC, AMS), "nyc").text)
+    assert (done.returncode, done.stdout) == (PENDING, "")
+    assert "another run is at work on wg0" in done.stderr
+    nyc.kill(holder)
+    nyc.answer("apply", stdin=keys.bundle(between(NYC, AMS), "nyc").text)

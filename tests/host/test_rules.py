@@ -1,0 +1,178 @@
+"""The host's rule set: foreign rules stay byte for byte, our jumps stand first, and wg-quick alone restores ours."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.host.observe import Ping, foreign_rules, rules, state, traces
+from tests.host.scratch import Host
+from tests.host.sites import AMS, NYC, SFO, Keys, between, settle
+from tests.mesh.meshes import mesh, site
+
+# As Docker, ufw and people leave them: chains, policies, rules before and after where ours go, all tables.
+FOREIGN = """
+*filter
+:INPUT ACCEPT
+:FORWARD DROP
+:DOCKER -
+:ufw-user -
+-A INPUT -p tcp -m tcp --dport 22 -m comment --comment "way in, -j WG" -j ACCEPT
+-A FORWARD -o docker0 -j DOCKER
+-A FORWARD -j ufw-user
+-A DOCKER -d 172.17.0.2/32 -p tcp -m tcp --dport 80 -j ACCEPT
+COMMIT
+*nat
+:DOCKER -
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+COMMIT
+*mangle
+-A PREROUTING -i eth9 -j MARK --set-xmark 0x1/0xffffffff
+COMMIT
+"""
+JUMPS = ["-A FORWARD -i wg0 -j WG0-FWD", "-A FORWARD -o wg0 -j WG0-FWD", "-A INPUT -i wg0 -j WG0-IN"]
+
+
+def _chain(host: Host, chain: str, family: int = 4) -> list[str]:
+    return [line for line in rules(host, family).splitlines() if line.startswith(f"-A {chain} ")]
+
+
+def _nat(host: Host, chain: str) -> list[str]:
+    return [line for line in host.run("iptables-save", "-t", "nat").splitlines() if line.startswith(f"-A {chain} ")]
+
+
+def _legacy(host: Host) -> None:
+    for program in ("iptables", "ip6tables"):
+        for kind in ("", "-save", "-restore"):
+            host.run("ln", "-s", f"/usr/sbin/{program}-legacy{kind}", f"/usr/local/sbin/{program}{kind}")
+
+
+@pytest.mark.parametrize("backend", ["nft", "legacy"])
+def test_foreign_rules_stay_byte_for_byte(nyc: Host, keys: Keys, backend: str) -> None:
+    if backend == "legacy":
+        _legacy(nyc)
+    for program in ("iptables-restore", "ip6tables-restore"):
+        family_rules = FOREIGN.replace("172.17.0.2/32", "fd17::2/128").replace("172.17.0.0/16", "fd17::/64")
+        nyc.run(program, stdin=FOREIGN if program == "iptables-restore" else family_rules)
+    before = [foreign_rules(nyc, 4), foreign_rules(nyc, 6)]
+    assert "DOCKER" in before[0]
+    for each in (between(NYC, AMS), between(NYC, AMS), between(NYC, AMS, SFO, access=(("sfo.lan", "nyc", ""),))):
+        settle(nyc, keys.bundle(each, "nyc"))
+        assert [foreign_rules(nyc, 4), foreign_rules(nyc, 6)] == before
+        assert _chain(nyc, "FORWARD")[:2] == JUMPS[:2]
+        assert _chain(nyc, "INPUT", 6)[0] == JUMPS[2]
+        assert _nat(nyc, "PREROUTING")[0] == "-A PREROUTING -i wg0 -j WG0-PRE"
+        assert _nat(nyc, "POSTROUTING")[0] == "-A POSTROUTING -j WG0-POST"
+    nyc.answer("remove")
+    assert [rules(nyc, 4), rules(nyc, 6)] == before
+
+
+def test_a_live_rule_set_is_the_bundles_text(nyc: Host, keys: Keys) -> None:
+    bundle = keys.bundle(between(NYC, AMS), "nyc")
+    settle(nyc, bundle)
+    for family, text in ((4, bundle.text.split("@rules.v4\n")[1].split("@rules.v6\n")[0]),
+                         (6, bundle.text.split("@rules.v6\n")[1].split("@conf\n")[0])):  # fmt: skip
+        told = [line for line in text.splitlines() if line.startswith("-A")]
+        live = [line for line in rules(nyc, family).splitlines() if line.startswith("-A WG0-")]
+        assert live == told
+
+
+@pytest.mark.parametrize("backend", ["nft", "legacy"])
+def test_jumps_that_someone_overtook_are_put_first_again_and_never_missing(nyc: Host, keys: Keys, backend: str) -> None:
+    if backend == "legacy":
+        _legacy(nyc)
+    bundle = keys.bundle(between(NYC, AMS), "nyc")
+    settle(nyc, bundle)
+    clean = rules(nyc)
+    # Saves the rule set over and over, each one a moment's; every one of them must have the jump.
+    watch = nyc.start(
+        "sh",
+        "-c",
+        "echo on; until [ -e /run/stop ]; do iptables-save -t filter | grep -c -- '-A FORWARD -i wg0 -j WG0-FWD'; done",
+    )
+    assert watch.stdout is not None
+    assert watch.stdout.readline() == "on\n"
+    for _ in range(5):
+        nyc.sh("iptables -I FORWARD -i wg0 -j ACCEPT; iptables -t nat -I POSTROUTING -o wg0 -j ACCEPT")
+        answer, _ = settle(nyc, bundle)
+        assert answer.endswith(": jumps put first again") or answer == "jumps put first again"
+        assert _chain(nyc, "FORWARD")[:2] == JUMPS[:2]
+        nyc.sh("iptables -D FORWARD -i wg0 -j ACCEPT; iptables -t nat -D POSTROUTING -o wg0 -j ACCEPT")
+        assert rules(nyc) == clean
+    nyc.run("touch", "/run/stop")
+    seen = watch.communicate(timeout=10)[0].split()
+    assert len(seen) > 5
+    assert set(seen) == {"1"}
+
+
+def test_jumps_that_are_doubled_in_another_order_or_flushed_are_put_right(nyc: Host, keys: Keys) -> None:
+    bundle = keys.bundle(between(NYC, AMS), "nyc")
+    settle(nyc, bundle)
+    clean = rules(nyc)
+    for damage in (
+        "iptables -A FORWARD -i wg0 -j WG0-FWD",
+        "iptables -D FORWARD -i wg0 -j WG0-FWD; iptables -A FORWARD -i wg0 -j WG0-FWD",
+        "iptables -F FORWARD",
+        "iptables -F INPUT; iptables -t nat -F",
+        "iptables -F; iptables -X",
+    ):
+        nyc.sh(damage)
+        assert "differ" in nyc.answer("status")
+        settle(nyc, bundle)
+        assert rules(nyc) == clean
+        assert "differ" not in nyc.answer("status")
+
+
+def test_rules_are_replaced_without_losing_a_packet(pair: dict[str, Host], keys: Keys) -> None:
+    grants = (("ams.lan", "nyc.virbr0", ""),), (("ams.lan", "nyc.virbr0", "tcp/443"),)
+    for name, host in pair.items():
+        settle(host, keys.bundle(between(NYC, AMS), name))
+    with Ping(pair["ams"], "10.99.0.1") as flow:
+        for access in grants * 3:
+            settle(pair["nyc"], keys.bundle(between(NYC, AMS, access=access), "nyc"))
+        assert flow.lost() == []
+
+
+def test_wg_quick_down_and_up_restores_everything_by_itself(nyc: Host, keys: Keys) -> None:
+    settle(nyc, keys.bundle(between(NYC, AMS), "nyc"))
+    before = state(nyc)
+    nyc.run("wg-quick", "down", "wg0")
+    assert "WG0" not in rules(nyc) + rules(nyc, 6)
+    assert nyc.read("/proc/sys/net/ipv4/conf/virbr0/forwarding") == "0\n"
+    assert nyc.read("/proc/sys/net/ipv6/conf/virbr0/force_forwarding") == "0\n"
+    nyc.run("wg-quick", "up", "wg0")
+    after = state(nyc)
+    for name in ("rules", "device", "peers", "routes", "forwarding", "files"):
+        assert after[name] == before[name]
+    assert nyc.answer("apply", stdin=keys.bundle(between(NYC, AMS), "nyc").text) == "nothing changed"
+
+
+def test_without_its_rules_there_is_no_interface(nyc: Host, keys: Keys) -> None:
+    settle(nyc, keys.bundle(between(NYC, AMS), "nyc"))
+    nyc.sh("wg-quick down wg0; rm /etc/wireguard/wg0.d/rules/*/rules.v6")
+    refused = nyc.try_("wg-quick", "up", "wg0")
+    assert refused.returncode != 0
+    assert "are missing in /etc/wireguard/wg0.d" in refused.stderr
+    assert nyc.try_("ip", "link", "show", "dev", "wg0").returncode == 1
+
+
+def test_a_host_with_an_lan_interface_that_is_late_at_boot_still_comes_up(nyc: Host, keys: Keys) -> None:
+    settle(nyc, keys.bundle(between(NYC, AMS), "nyc"))
+    nyc.sh("wg-quick down wg0; ip link del virbr0")
+    booted = nyc.try_("wg-quick", "up", "wg0")
+    assert booted.returncode == 0
+    assert "virbr0/forwarding: nothing is forwarded there" in booted.stderr
+
+
+def test_a_second_mesh_on_the_host_is_left_alone(nyc: Host, keys: Keys) -> None:
+    settle(nyc, keys.bundle(between(NYC, AMS), "nyc"))
+    here = replace(site("nyc", "10.98.0.1", endpoint="203.0.113.1"), listen_port=51999)
+    there = site("fra", "10.98.0.2", endpoint="203.0.113.4")
+    second = replace(mesh(here, there, tunnel=["10.98.0.0/24"]), interface="mesh1")
+    bundle = Keys().bundle(second, "nyc")
+    alone = traces(nyc)
+    nyc.answer("apply", "mesh1", stdin=bundle.text)
+    nyc.answer("confirm", "mesh1", stdin=bundle.generation)
+    assert "-A FORWARD -i mesh1 -j MESH1-FWD" in rules(nyc)
+    nyc.answer("remove", "mesh1")
+    assert traces(nyc) == alone
