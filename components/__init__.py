@@ -1,0 +1,1 @@
+"""Wires: the resources of a site and of the mesh, from what mesh/ decided."""

@@ -1,0 +1,64 @@
+"""A site's WireGuard endpoint: the three remote commands that put it on a host and confirm it."""
+
+from functools import partial
+
+import pulumi
+from pulumi_command import remote
+
+from components.site import Machine
+from mesh.bundle import Bundle
+from mesh.commands import Commands
+
+
+class Endpoint(pulumi.ComponentResource):
+    """`host` (the helper and its packages), `config` (the bundle), `confirm` (from a connection of its own).
+
+    `helper` is the host program's text. `bundle` is secret: it holds the site's private key.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        machine: Machine,
+        commands: Commands,
+        helper: str,
+        bundle: pulumi.Output[Bundle],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("wireguard-mesh:index:Endpoint", name, None, opts)
+        command = partial(
+            remote.Command,
+            connection=machine.connection,
+            logging=remote.Logging.NONE,
+            add_previous_output_in_env=False,
+        )
+        self.host = command(
+            f"{name}-host",
+            create=commands.install,
+            delete=commands.remove,
+            stdin=helper,
+            # Another interface name is another set of files, chains and units: the old ones go first.
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, replace_on_changes=["delete"]),
+        )
+        self.config = command(
+            f"{name}-config",
+            create=commands.apply,
+            stdin=bundle.apply(_text),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.host]),
+        )
+        self.confirm = command(
+            f"{name}-confirm",
+            create=commands.confirm,
+            stdin=bundle.apply(_generation),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.config]),
+        )
+        self.register_outputs({})
+
+
+def _text(bundle: Bundle) -> str:
+    return bundle.text
+
+
+def _generation(bundle: Bundle) -> str:
+    return bundle.generation
