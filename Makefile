@@ -38,7 +38,7 @@ checks:
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/shellcheck host/wireguard-mesh tools/bootstrap .ci/run
+	.venv/bin/shellcheck host/wireguard-mesh lab/machine.sh tools/bootstrap .ci/run
 
 format: ## put the code into ruff's form
 	@tools/bootstrap venv

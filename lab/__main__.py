@@ -1,0 +1,46 @@
+"""`python -m lab up [STACK]` and `python -m lab down`: what `make up` and `make down` run."""
+
+import argparse
+import os
+import sys
+
+from lab.bringup import down, main_console, up
+from lab.namespaces import LabError
+from lab.toolchain import ToolchainError
+from mesh.faults import ConfigError, report
+
+ROOT_NEEDED = (
+    "The lab makes network namespaces, mounts and firewall rules of its own, and the kernel lets only root do that. "
+    "Nothing of this machine is changed. Run it as root, or with sudo."
+)
+
+
+def main() -> int:
+    """Gives the exit status: 0 where everything is as the policy says, 1 where not or where something failed."""
+    parser = argparse.ArgumentParser(prog="python -m lab", description="An environment in a lab on this machine.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("up", help="bring it up and probe every pair").add_argument("stack", nargs="?", default="dev")
+    verbs.add_parser("down", help="end it; nothing is left")
+    arguments = parser.parse_args()
+    if os.geteuid() != 0:
+        print(ROOT_NEEDED, file=sys.stderr)
+        return 1
+    console = main_console()
+    try:
+        if arguments.verb == "down":
+            down(console)
+            return 0
+        return 0 if up(arguments.stack, console) else 1
+    except ConfigError as error:
+        print(report(error.faults), file=sys.stderr)
+    except FileNotFoundError as error:
+        print(f"{error.filename} is not there; name the stack of a Pulumi.STACK.yaml", file=sys.stderr)
+    except (LabError, ToolchainError) as error:
+        print(error, file=sys.stderr)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

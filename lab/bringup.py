@@ -1,0 +1,130 @@
+"""`make up` and `make down`: an environment in a lab that stays, brought up by a real `up`, and every pair probed."""
+
+import hashlib
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from lab import matrix, registry
+from lab.commandplugin import command_plugin
+from lab.deployment import CHECKOUT, Deployment, Outcome
+from lab.matrix import Matrix
+from lab.probing import measure, probes
+from lab.progress import Screen, elapsed
+from lab.toolchain import Engine, engine
+from lab.world import World
+from mesh.config import parse
+from mesh.model import Mesh
+from mesh.stackfile import read_stack_file
+
+COMMAND = "command:remote:Command"
+
+
+def identity(checkout: Path = CHECKOUT) -> str:
+    """The name of the lab that belongs to a checkout, so that two checkouts do not share one."""
+    return f"up-{hashlib.sha256(str(checkout.resolve()).encode()).hexdigest()[:6]}"
+
+
+def up(stack: str, console: Console) -> bool:
+    """Brings up the environment of Pulumi.`stack`.yaml and says how it stands. True where every cell is as granted.
+
+    Raises ConfigError for a stack file with faults, LabError and ToolchainError where the lab or the tools fail.
+    """
+    mesh = read(stack)
+    screen = Screen()
+    tools = engine(screen)
+    say(console, "engine", f"Pulumi {tools.version}, {tools.origin}")
+    world = _world(mesh, console)
+    try:
+        outcome = _deploy(world, stack, tools, screen, console)
+        if outcome.failure is not None:
+            console.print(f"\n{outcome.failure.strip()}", style="red", markup=False, highlight=False)
+            return False
+        found = _probe(world, screen)
+    finally:
+        world.release()
+    console.print()
+    console.print(matrix.render(found, console.width))
+    return found.as_granted
+
+
+def down(console: Console) -> None:
+    """Ends this checkout's lab, if it runs, and what killed labs left."""
+    ended = registry.sweep(registry.BASE)
+    world = registry.join(registry.BASE, identity())
+    if world is not None:
+        world.end()
+        ended.append(identity())
+    say(console, "lab", f"ended: {', '.join(ended)}" if ended else "none was running")
+
+
+def read(stack: str) -> Mesh:
+    """The mesh of a stack file of this checkout. Raises ConfigError, and FileNotFoundError where there is none."""
+    return parse(read_stack_file((CHECKOUT / f"Pulumi.{stack}.yaml").read_text()))
+
+
+def say(console: Console, what: str, text: str) -> None:
+    """One line about one thing, under the others."""
+    console.print(f"  {what:<8} {text}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _world(mesh: Mesh, console: Console) -> World:
+    world = World.attach(mesh, identity())
+    if world is not None and world.fits:
+        say(console, "lab", f"{identity()} is running")
+        return world
+    if world is not None:
+        say(console, "lab", f"{identity()} has other sites, networks or addresses; it is built anew")
+        world.stop()
+    start = time.monotonic()
+    world = World(mesh, identity(), persistent=True)
+    parts: list[str] = []
+    world.start(parts.append)
+    say(console, "lab", f"{identity()} started: {parts[0]} ({time.monotonic() - start:.1f} s)")
+    return world
+
+
+def _deploy(world: World, stack: str, tools: Engine, screen: Screen, console: Console) -> Outcome:
+    deployment = Deployment(world, stack, tools.root)
+    plugin = command_plugin(tools, deployment.pulumi_home, screen)
+    say(console, "plugin", f"command {plugin.version}, {plugin.origin}")
+    deployment.take_over(CHECKOUT)
+    start = time.monotonic()
+    commands: set[str] = set()
+
+    def follow(event: Mapping[str, Any]) -> None:
+        if event["kind"] == "done" and event["type"] == COMMAND and event["operation"] != "same":
+            commands.add(event["name"])
+        screen.progress(f"  up       {len(commands)} commands done ({elapsed(time.monotonic() - start)})")
+
+    outcome = deployment.run("up", follow)
+    for warning in outcome.warnings:
+        say(console, "warning", warning)
+    if outcome.failure is None:
+        say(console, "up", f"{_summary(outcome)} ({time.monotonic() - start:.1f} s)")
+    return outcome
+
+
+def _summary(outcome: Outcome) -> str:
+    if outcome.nothing_changed:
+        return f"nothing changed, {outcome.changes.get('same', 0)} resources as they were"
+    changes = {kind: number for kind, number in outcome.changes.items() if kind != "same"}
+    return ", ".join(f"{number} {kind}d" for kind, number in sorted(changes.items()))
+
+
+def _probe(world: World, screen: Screen) -> Matrix:
+    found = measure(
+        world, probes(world.mesh, world.topology), progress=lambda text: screen.progress(f"  probes   {text}")
+    )
+    return Matrix.of(found)
+
+
+def main_console() -> Console:
+    """Where people read: as wide as the terminal, and 100 columns where there is none."""
+    width = None if sys.stdout.isatty() else max(100, shutil.get_terminal_size((100, 24)).columns)
+    return Console(width=width)

@@ -1,0 +1,140 @@
+"""A lab's stack: runs the engine in the operator's namespace, on the lab's copy of the project."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.engine import Request
+from lab.namespaces import MARK
+from lab.project import copy_project
+from lab.toolchain import ENGINE_ENVIRONMENT
+from lab.world import World
+
+CHECKOUT = Path(__file__).parent.parent
+
+Listener = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an operation ended. `failure` is the engine's own text, None where it succeeded; `changes` counts by kind."""
+
+    failure: str | None
+    changes: Mapping[str, int]
+    stdout: str
+    warnings: tuple[str, ...]
+    stderr: str
+
+    @property
+    def nothing_changed(self) -> bool:
+        """True where the operation succeeded and left every resource as it was."""
+        return self.failure is None and set(self.changes) <= {"same"}
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A stack, run in a lab's world: the project's copy, the state and the plugins lie in the lab's directory.
+
+    `engine` is the folder that holds bin/pulumi. `secrets` are config values by path, beside the operator's key, which
+    is left out where `agent` is the socket of an SSH agent that has it. `environment` is added to the engine's.
+    """
+
+    world: World
+    stack: str
+    engine: Path
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    agent: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def pulumi_home(self) -> Path:
+        """The lab's own PULUMI_HOME, with its plugins."""
+        return self.world.path / "pulumi"
+
+    @property
+    def project(self) -> Path:
+        """The lab's copy of the project."""
+        return self.world.path / "project"
+
+    @property
+    def state(self) -> Path:
+        """The folder of the engine's file backend."""
+        return self.world.path / "state"
+
+    def take_over(self, source: Path) -> None:
+        """Copies the program and the stack file of a checkout into the lab, with the lab's keys."""
+        copy_project(source, self.project, self.stack, self.world.host_keys())
+
+    def run(self, operation: str, listener: Listener | None = None, event_log: Path | None = None) -> Outcome:
+        """Runs up, preview or destroy to its end. A failure of the engine is an outcome, not an exception."""
+        self.state.mkdir(exist_ok=True)
+        request = Request(
+            operation=operation,
+            project=str(self.project),
+            stack=self.stack,
+            engine=str(self.engine),
+            pulumi_home=str(self.pulumi_home),
+            environment=self.engine_environment(),
+            secrets={**self._operator_key(), **self.secrets},
+            event_log=None if event_log is None else str(event_log),
+        )
+        log = self.world.path / "engine.log"
+        with log.open("w+") as stderr:
+            with subprocess.Popen(
+                self.world.operator_command([sys.executable, "-m", "lab.engine"], CHECKOUT),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                env={name: value for name, value in os.environ.items() if name != "SSH_AUTH_SOCK"},
+            ) as process:
+                if process.stdin is None or process.stdout is None:
+                    raise RuntimeError("no pipes to the engine")
+                process.stdin.write(request.to_json())
+                process.stdin.close()
+                end, warnings = _follow(process.stdout, listener or _ignore)
+            stderr.seek(0)
+            said = stderr.read()
+        result = end.get("result", {})
+        failure = end.get("failure") if result else end.get("failure", f"the engine's process ended early:\n{said}")
+        return Outcome(failure, result.get("changes", {}), result.get("stdout", ""), warnings, said)
+
+    def _operator_key(self) -> dict[str, str]:
+        if self.agent is not None:
+            return {}
+        return {"wireguard-mesh:ssh.private_key": self.world.operator_key_path.read_text()}
+
+    def engine_environment(self) -> dict[str, str]:
+        """The variables that the engine gets beside those of this process."""
+        return {
+            "PULUMI_BACKEND_URL": f"file://{self.state}",
+            "PULUMI_CONFIG_PASSPHRASE": "lab",
+            **ENGINE_ENVIRONMENT,
+            MARK: f"wgm-{self.world.identity}/engine",
+            **({} if self.agent is None else {"SSH_AUTH_SOCK": str(self.agent)}),
+            **self.environment,
+        }
+
+
+def _follow(lines: Any, listener: Listener) -> tuple[dict[str, Any], tuple[str, ...]]:
+    end: dict[str, Any] = {}
+    warnings = []
+    for line in lines:
+        message = json.loads(line)
+        if "event" not in message:
+            end = message
+            continue
+        event = message["event"]
+        if event["kind"] == "warning":
+            warnings.append(f"{event['name']}: {event['message'].strip()}")
+        listener(event)
+    return end, tuple(warnings)
+
+
+def _ignore(_event: dict[str, Any]) -> None:
+    pass

@@ -1,0 +1,89 @@
+#!/bin/sh
+# First process of one of the lab's machines: its mounts and kernel settings, then nothing but waiting.
+# usage: machine.sh internet|operator|gateway|host HOSTNAME LAB     (in new namespaces; prints its process id when done)
+# LAB is the directory of the lab that it belongs to.
+set -eu
+
+# The machine's own /proc is still mounted here, so this is the id that the machine knows this process by.
+read -r pid _ </proc/self/stat
+
+# A private, writable copy of each directory; what is written to it lies in a tmpfs and is gone with this machine.
+overlay() {
+    mount -t tmpfs lab /tmp
+    for directory; do
+        mkdir -p "/tmp$directory/upper" "/tmp$directory/work"
+        mount -t overlay lab -o "lowerdir=$directory,upperdir=/tmp$directory/upper,workdir=/tmp$directory/work" "$directory"
+    done
+    umount /tmp
+}
+
+# A copied mount of somebody's named network namespace would keep that namespace alive after they delete it.
+forget_foreign_namespaces() {
+    if [ -d /run/netns ]; then umount -R /run/netns 2>/dev/null || true; fi
+}
+
+settings() {
+    while read -r key value; do
+        if [ -e "/proc/sys/net/$key" ]; then echo "$value" >"/proc/sys/net/$key"; fi
+    done
+}
+
+echo "$2" >/proc/sys/kernel/hostname
+
+# Addresses are usable at once, without duplicate address detection; nothing comes from router advertisements.
+settings <<END
+ipv6/conf/all/disable_ipv6 0
+ipv6/conf/default/disable_ipv6 0
+ipv6/conf/all/accept_dad 0
+ipv6/conf/default/accept_dad 0
+ipv6/conf/default/dad_transmits 0
+ipv6/conf/default/accept_ra 0
+END
+
+case $1 in
+internet)
+    settings <<END
+ipv4/ip_forward 1
+ipv4/conf/all/rp_filter 0
+ipv4/conf/default/rp_filter 0
+ipv6/conf/all/forwarding 1
+END
+    ;;
+operator)
+    forget_foreign_namespaces
+    overlay /etc
+    # Both would answer questions about names from outside this network namespace.
+    for directory in /run/nscd /run/systemd/resolve; do
+        if [ -d "$directory" ]; then mount -t tmpfs lab "$directory"; fi
+    done
+    # Programs lie in the lab's directory, and /run is often mounted noexec.
+    mount --bind "$3" "$3"
+    mount -o remount,bind,exec "$3"
+    mount -t proc proc /proc
+    ;;
+gateway)
+    forget_foreign_namespaces
+    overlay /etc /usr/local /var/lib
+    for directory in /tmp /run /var/tmp; do mount -t tmpfs -o mode=1777 lab "$directory"; done
+    chmod 755 /run
+    for directory in /root /home; do mount -t tmpfs -o mode=755 lab "$directory"; done
+    mkdir -m 1777 /run/lock
+    mkdir -m 755 /run/sshd
+    mount -t proc proc /proc
+    mount -t sysfs sysfs /sys
+    # A new namespace copies these from the machine, where a container engine may have switched forwarding on.
+    settings <<END
+ipv4/ip_forward 0
+ipv4/conf/default/forwarding 0
+ipv4/conf/all/rp_filter 2
+ipv4/conf/default/rp_filter 2
+ipv6/conf/all/forwarding 0
+END
+    # Whatever is not covered above is the machine's: it can be read, not written.
+    mount -o remount,bind,ro /
+    ;;
+esac
+
+echo "$pid"
+# A process that ignores SIGCHLD leaves no zombies: the kernel reaps what is handed to it.
+exec env --ignore-signal=CHLD sleep infinity </dev/null >/dev/null 2>&1

@@ -1,0 +1,5 @@
+"""Stand-ins for provider plugins, for the lab only."""
+
+from lab.plugins.install import install_command_plugin
+
+__all__ = ["install_command_plugin"]

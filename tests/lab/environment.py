@@ -1,0 +1,82 @@
+"""A stack file of the test's own, deployed by the real engine in a lab of the test's own."""
+
+import os
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.commandplugin import command_plugin
+from lab.deployment import CHECKOUT, Deployment, Outcome
+from lab.matrix import Matrix
+from lab.probing import measure, probes
+from lab.project import PROGRAM
+from lab.toolchain import Engine
+from lab.world import World
+from mesh.config import parse
+from mesh.stackfile import read_stack_file
+
+STACK = "test"
+
+
+class Environment:
+    """A lab's world and the stack in it. `config` holds the stack file's sections; change it and `write` again."""
+
+    def __init__(self, directory: Path, engine: Engine, config: Mapping[str, Any], **deployment: Any) -> None:
+        self.source = directory / "source"
+        self.source.mkdir()
+        for name in PROGRAM:
+            (self.source / name).symlink_to(CHECKOUT / name)
+        self.config: dict[str, Any] = deepcopy(dict(config))
+        self._engine = engine
+        self._write_file()
+        mesh = parse(read_stack_file(self._file.read_text()))
+        self.world = World(mesh, f"test-{os.getpid()}-{directory.name.lower().replace('_', '-')[:14]}".rstrip("-"))
+        self.deployment = Deployment(self.world, STACK, engine.root, **deployment)
+
+    def start(self) -> None:
+        self.world.start()
+        self.plugin = command_plugin(self._engine, self.deployment.pulumi_home)
+        self.write()
+
+    @property
+    def _file(self) -> Path:
+        return self.source / f"Pulumi.{STACK}.yaml"
+
+    def _write_file(self) -> None:
+        config = {f"wireguard-mesh:{name}": section for name, section in self.config.items()}
+        self._file.write_text(yaml.safe_dump({"config": config}))
+
+    def write(self) -> None:
+        """Takes the config over into the lab's copy of the project."""
+        self._write_file()
+        self.deployment.take_over(self.source)
+
+    def up(self, **arguments: Any) -> Outcome:
+        """A real `up` that has to succeed."""
+        outcome = self.deployment.run("up", **arguments)
+        assert outcome.failure is None, outcome.failure + outcome.stderr
+        return outcome
+
+    def probe(self) -> Matrix:
+        """Every pair, compared with what the grants of the present config say."""
+        mesh = parse(read_stack_file(self._file.read_text()))
+        return Matrix.of(measure(self.world, probes(mesh, self.world.topology)))
+
+    def on(self, site: str, script: str) -> str:
+        """What a shell script prints on a site's host, as root."""
+        return self.world.host(site).run(["sh", "-euc", script]).stdout
+
+
+def sample() -> dict[str, Any]:
+    """The sections of the sample environment."""
+    return read_stack_file((CHECKOUT / "Pulumi.dev.yaml").read_text())
+
+
+def pair() -> dict[str, Any]:
+    """The smallest mesh that has something to grant and something to deny: ams.lan may open to nyc.virbr0."""
+    whole = sample()
+    sites = {name: whole["sites"][name] for name in ("ams", "nyc")}
+    return {**whole, "sites": sites, "access": [{"from": "ams.lan", "to": "nyc.virbr0"}]}
