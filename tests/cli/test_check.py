@@ -56,6 +56,16 @@ def test_faults_are_listed_by_line_with_status_1(directory: Path, capsys: pytest
     )
 
 
+def test_a_value_that_yaml_spoils_is_reported_once(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (directory / "Pulumi.prod.yaml").write_text(GOOD.replace("10.99.0.1", "0x0A630001"))
+    assert run(["check"]) == 1
+    assert capsys.readouterr().out == (
+        "Pulumi.prod.yaml:6: fault: sites.nyc.address: YAML reads '0x0A630001' as another number; write it in decimal,"
+        " or put it in quotes\n"
+        "Pulumi.prod.yaml: 1 fault\n"
+    )
+
+
 def test_without_a_name_every_stack_file_is_checked(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (directory / "Pulumi.a.yaml").write_text(GOOD)
     (directory / "Pulumi.b.yaml").write_text(GOOD.replace("10.99.0.1", "10.98.0.1"))

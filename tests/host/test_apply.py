@@ -126,7 +126,7 @@ def test_a_changed_port_and_private_key_are_set_without_a_restart(pair: dict[str
     pair["ams"].run("ping", "-c", "1", "-w", "10", "10.99.0.1")
 
 
-def test_only_the_addresses_of_the_conf_are_forwarded_to(nyc: Host, keys: Keys) -> None:
+def test_only_the_interfaces_that_a_grant_involves_forward(nyc: Host, keys: Keys) -> None:
     forwarding = "cd /proc/sys/net; cat ipv4/conf/{0}/forwarding ipv6/conf/{0}/force_forwarding"
     other: Network = network("lan", "10.50.0.0/24", interface="br1")(SiteName("nyc"))
     nyc.sh("ip link add br1 type bridge; ip link set br1 up")

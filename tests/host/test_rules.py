@@ -156,7 +156,7 @@ def test_without_its_rules_there_is_no_interface(nyc: Host, keys: Keys) -> None:
     assert nyc.try_("ip", "link", "show", "dev", "wg0").returncode == 1
 
 
-def test_a_host_with_an_lan_interface_that_is_late_at_boot_still_comes_up(nyc: Host, keys: Keys) -> None:
+def test_a_host_whose_lan_interface_is_late_at_boot_still_comes_up(nyc: Host, keys: Keys) -> None:
     settle(nyc, keys.bundle(between(NYC, AMS), "nyc"))
     nyc.sh("wg-quick down wg0; ip link del virbr0")
     booted = nyc.try_("wg-quick", "up", "wg0")

@@ -52,6 +52,19 @@ def test_no_key_is_said_even_in_a_trace_of_every_verb_and_fault(nyc: Host) -> No
         assert secret.rstrip("=") not in said
 
 
+def test_a_key_in_what_a_program_says_is_masked(nyc: Host) -> None:
+    keys = Keys()
+    settle(nyc, keys.bundle(between(NYC, AMS), "nyc"))
+    # A wg that shows the beginning of the file that it refuses.
+    refusing = '#!/bin/sh\n[ "$1" != addconf ] || { head -n 3 "$3" >&2; exit 1; }\nexec /usr/bin/wg "$@"\n'
+    nyc.run("sh", "-c", "cat >/usr/local/bin/wg; chmod 755 /usr/local/bin/wg", stdin=refusing)
+    bundle = keys.bundle(between(NYC, SFO, access=()), "nyc")
+    done = nyc.helper("apply", stdin=bundle.text)
+    assert "PublicKey = <key> PresharedKey = <key>" in done.stderr
+    for secret in _secrets(bundle):
+        assert secret not in done.stderr
+
+
 def test_no_key_is_an_argument_or_in_the_environment_of_any_process(nyc: Host) -> None:
     keys = Keys()
     first, second = (keys.bundle(mesh, "nyc") for mesh in (between(NYC, AMS), between(NYC, AMS, SFO)))

@@ -11,6 +11,7 @@ from mesh.model import Endpoint, Network, SiteName
 from mesh.stackfile import read_stack_file
 from tests.mesh.configs import ECDSA_HOST_KEY, HOST_KEY, SEALED, SSH_KEY, WIREGUARD_KEY, changed, faults, good
 
+BASTION = {"host": "192.0.2.1", "host_key": HOST_KEY}
 SAMPLE = Path(__file__).parents[2] / "Pulumi.dev.yaml"
 
 
@@ -116,6 +117,23 @@ def test_ssh_defaults_hold_for_every_colo_that_says_nothing_else() -> None:
         ),
         pytest.param({"access.0.from": ["ams.lan", "nyc"]}, id="a party that reaches only some of the others"),
         pytest.param({"access.0.to": "nyc"}, id="a site as a party"),
+        pytest.param(
+            {"mesh.listen_port": 65535, "mesh.persistent_keepalive": 65535, "mesh.mtu": 9000, "ssh.port": 1},
+            id="the last number of each range",
+        ),
+        pytest.param({"mesh.persistent_keepalive": 0}, id="no keepalive"),
+        pytest.param(
+            {
+                "sites.nyc.colo.host": "192.168.122.1",
+                "sites.nyc.colo.proxy": BASTION,
+                "sites.nyc.endpoint": "203.0.113.1:1",
+                "sites.fra.colo.host": "192.168.122.1",
+                "sites.fra.colo.proxy": {**BASTION, "port": 23},
+                "sites.fra.endpoint": "203.0.113.1:2",
+                "sites.nyc.networks": {"virbr0": {"cidr": "10.50.0.0/24", "interface": "virbr0"}},
+            },
+            id="two hosts with one private address, behind two bastions",
+        ),
     ],
 )
 def test_what_is_near_to_a_fault_is_still_accepted(changes: dict[str, object]) -> None:
@@ -156,11 +174,10 @@ def test_a_section_that_is_a_mere_word_is_a_fault_like_others() -> None:
 
 
 def test_examples_are_named_wherever_a_packet_would_be_sent_to_them() -> None:
-    bastion = {"host": "192.0.2.1", "host_key": HOST_KEY}
     changes = {
         "sites.nyc.endpoint": "[2001:db8::1]:51820",
         "sites.fra.colo.host": "fra.example.net",
-        "sites.fra.colo.proxy": bastion,
+        "sites.fra.colo.proxy": BASTION,
         "sites.ams.colo.host": "8.8.8.8",
     }
     assert [str(note) for note in documentation_addresses(parse(changed(dict(changes))))] == [

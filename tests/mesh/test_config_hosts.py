@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.mesh.configs import GONE, Row, changed, faults
+from tests.mesh.configs import GONE, HOST_KEY, Row, changed, faults
 
 TABLE: list[Row] = [
     (
@@ -51,6 +51,17 @@ TABLE: list[Row] = [
             " give one of them another address, or another 'listen_port'",
             "sites.fra.colo.host: 203.0.113.10, port 22, is the host of sites.nyc too; one site a host",
         ],
+    ),
+    (
+        "two sites cannot have one host behind one bastion",
+        {
+            "ssh.proxy": {"host": "192.0.2.1", "host_key": HOST_KEY},
+            "sites.ams.colo.host": "172.16.0.1",
+            "sites.fra.colo.host": "172.16.0.1",
+            "sites.ams.endpoint": "198.51.100.20",
+            "sites.fra.endpoint": "198.51.100.40",
+        },
+        ["sites.fra.colo.host: 172.16.0.1, port 22, is the host of sites.ams too; one site a host"],
     ),
     (
         "resolvers are addresses",

@@ -171,6 +171,14 @@ def test_a_bad_secret_gets_the_whole_report(changes: dict[str, object], report: 
     assert [str(fault) for fault in faults(changed(changes))] == report
 
 
+@pytest.mark.parametrize(("byte", "bits"), [(0, 1), (0, 2), (0, 4), (31, 0x80), (31, 0x40)])
+def test_every_bit_that_clamping_sets_or_clears_counts(byte: int, bits: int) -> None:
+    raw = bytearray(base64.b64decode(WIREGUARD_KEY))
+    raw[byte] ^= bits
+    (fault,) = faults(changed({"sites.ams.private_key": base64.b64encode(raw).decode()}))
+    assert fault.message.startswith("is not clamped")
+
+
 def test_an_openssh_key_with_a_passphrase_is_refused_as_such(tmp_path: Path) -> None:
     file = tmp_path / "id"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "passphrase", "-f", file], check=True)
