@@ -38,7 +38,8 @@ checks:
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/shellcheck host/wireguard-mesh lab/machine.sh tools/bootstrap .ci/run
+	cat host/*.sh | .venv/bin/shellcheck -
+	.venv/bin/shellcheck lab/machine.sh tools/bootstrap .ci/run
 
 format: ## put the code into ruff's form
 	@tools/bootstrap venv

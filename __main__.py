@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pulumi
 
+from components.helper import helper_text
 from components.mesh import WireguardMesh
 from components.stackconfig import stack_mesh
 from mesh.outputs import outputs
@@ -14,6 +15,6 @@ mesh = stack_mesh(lab="WIREGUARD_MESH_LAB" in os.environ)
 plans = plan(mesh)
 shown = outputs(mesh, plans)
 
-WireguardMesh("mesh", mesh=mesh, plans=plans, helper=(Path(__file__).parent / "host/wireguard-mesh").read_text())
+WireguardMesh("mesh", mesh=mesh, plans=plans, helper=helper_text(Path(__file__).parent / "host"))
 for name, text in shown.items():
     pulumi.export(name, text)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mesh.config import ConfigError, documentation_addresses, parse
-from mesh.faults import Fault
+from mesh.config.faults import Fault
+from mesh.config.stackfile import StackFile, load
 from mesh.model import Mesh
-from mesh.stackfile import StackFile, load
 
 
 class NoStackFileError(Exception):

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.check import Checked, NoStackFileError, check, stack_files
-from mesh.faults import Fault
+from mesh.config.faults import Fault
 
 _FAULTS = 1
 _USAGE = 2

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mesh.schema import StackPart
+from mesh.config.schema import StackPart
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 
 _HEAD = """\
 # Configuration
 
-<!-- Written by `python -m cli.reference` from mesh/schema.py. Change the descriptions there. -->
+<!-- Written by `python -m cli.reference` from mesh/config/schema.py. Change the descriptions there. -->
 
 An environment is a stack, and a stack is one file: `Pulumi.<stack>.yaml`. [Pulumi.dev.yaml](../Pulumi.dev.yaml) is the
 sample, with comments. `meshctl check <stack>` reports every fault of a file, each with its line and the way out; the

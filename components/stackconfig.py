@@ -4,7 +4,7 @@ import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
 from mesh.config import documentation_addresses, engine_sections, parse
-from mesh.faults import ConfigError, report
+from mesh.config.faults import ConfigError, report
 from mesh.model import Mesh
 
 

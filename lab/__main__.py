@@ -7,7 +7,7 @@ import sys
 from lab.bringup import down, main_console, up
 from lab.namespaces import LabError
 from lab.toolchain import ToolchainError
-from mesh.faults import ConfigError, report
+from mesh.config.faults import ConfigError, report
 
 ROOT_NEEDED = (
     "The lab makes network namespaces, mounts and firewall rules of its own, and the kernel lets only root do that. "

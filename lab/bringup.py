@@ -19,8 +19,8 @@ from lab.progress import Screen, elapsed
 from lab.toolchain import Engine, engine
 from lab.world import World
 from mesh.config import parse
+from mesh.config.stackfile import read_stack_file
 from mesh.model import Mesh
-from mesh.stackfile import read_stack_file
 
 COMMAND = "command:remote:Command"
 

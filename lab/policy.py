@@ -18,7 +18,7 @@ class Point:
 
 
 def points(mesh: Mesh) -> tuple[Point, ...]:
-    """Every point, in the user's order: each site's endpoint, then its networks."""
+    """Every point, in the mesh's order: each site's endpoint, then its networks."""
     found: list[Point] = []
     for site in mesh.sites:
         found.append(Point(site.name))

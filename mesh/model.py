@@ -120,7 +120,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Mesh:
-    """A whole environment. `sites` are in the user's order, which every text and output keeps."""
+    """A whole environment. `sites` are in the order of their names, which every text and output keeps."""
 
     tunnel: tuple[IPNetwork, ...]
     interface: str

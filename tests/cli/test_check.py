@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.main import run
-from tests.mesh.configs import HOST_KEY, WIREGUARD_KEY
+from tests.mesh.config.configs import HOST_KEY, WIREGUARD_KEY
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,14 +1,21 @@
 """Scratch hosts: network, mount and process namespaces in which the helper runs and leaves the machine alone."""
 
+import atexit
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-HELPER = Path(__file__).parents[2] / "host" / "wireguard-mesh"
+from components.helper import helper_text
+
+_FOLDER = tempfile.TemporaryDirectory(prefix="wireguard-mesh-")
+atexit.register(_FOLDER.cleanup)
+HELPER = Path(_FOLDER.name) / "wireguard-mesh"
+HELPER.write_text(helper_text(Path(__file__).parents[2] / "host"))
 
 # The overlays' upper layers and /run are the host's own; init ignores SIGCHLD, so that the kernel reaps for it, and
 # leaves when its stdin closes, so that no host outlives the test, however that ends.

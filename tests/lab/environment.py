@@ -16,7 +16,7 @@ from lab.project import PROGRAM
 from lab.toolchain import Engine
 from lab.world import World
 from mesh.config import parse
-from mesh.stackfile import read_stack_file
+from mesh.config.stackfile import read_stack_file
 
 STACK = "test"
 

@@ -1,0 +1,108 @@
+#!/bin/sh
+# Runs on every endpoint: puts a site's WireGuard interface, routes and rules in place by difference, and takes them away.
+#
+#   install IFACE         copies itself to /usr/local/sbin, installs missing packages, has wg-quick start IFACE at boot
+#   apply IFACE           makes the bundle on stdin live and keeps it beside what is confirmed; goes back where that fails
+#   confirm IFACE         makes the generation named on stdin the one that the host boots with
+#   status IFACE          says what is confirmed, staged and live
+#   rollback IFACE        makes what is confirmed live again
+#   remove IFACE          takes away all of the above, and nothing else
+#   load IFACE RULES, forward IFACE RULES, unload IFACE       called by wg-quick (PreUp, PostUp, PostDown)
+#
+# Exit status: 0 done; 64 wrong usage; 65 bad bundle, nothing touched; 69 something is missing on this host, nothing
+# touched; 71 the system refused a step, and the host went back; 73 cannot write; 75 pending, or another run is at work.
+#
+# Keys never stand in a variable or an argument, only in files below /etc/wireguard and /run that root alone can read.
+set -eu
+umask 077
+export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin WG_ENDPOINT_RESOLUTION_RETRIES=3
+unset LOG_LEVEL # set, it has wireguard-go keep our stdout, and ssh would wait for that to close
+
+program=/usr/local/sbin/wireguard-mesh
+ipv4=/proc/sys/net/ipv4/conf ipv6=/proc/sys/net/ipv6/conf
+
+die() { # STATUS SENTENCE...
+    status=$1
+    shift
+    printf 'wireguard-mesh: %s\n' "$*" >&2
+    exit "$status"
+}
+
+begin() { # One run at a time for an interface; what wg-quick calls on behalf of a run belongs to that run.
+    mkdir -p "$run" || die 73 "cannot write $run"
+    if [ "${WIREGUARD_MESH_LOCKED:-}" != "$iface" ]; then
+        command -v flock >/dev/null || die 69 "flock is missing on this host; install util-linux"
+        exec 9>"$run.lock"
+        waited=0
+        until flock -n 9; do
+            [ "$waited" -lt 30 ] || die 75 "another run is at work on $iface; try again"
+            sleep 1
+            waited=$((waited + 1))
+        done
+        export WIREGUARD_MESH_LOCKED="$iface"
+        rm -rf "$run"/work.*
+    fi
+    trap finish EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    mkdir "$work" || die 73 "cannot write $run"
+    : >"$work/changes"
+}
+
+finish() { # However this run ends, the host is on one generation.
+    status=$?
+    trap '' HUP INT TERM
+    if [ -n "$changing" ]; then
+        go_back
+    elif [ -s "$work/reason" ]; then
+        printf 'wireguard-mesh: %s\n' "$(reason)" >&2
+    fi
+    rm -rf "$work"
+    if [ "$status" -gt 0 ] && [ "$status" -lt 64 ]; then status=71; fi
+    exit "$status"
+}
+
+attempt() { # COMMAND...: sets $result; `set -e` holds inside, which it would not in a condition
+    set +e
+    (
+        set -e
+        "$@"
+    )
+    result=$?
+    set -e
+}
+
+run() { # COMMAND...: what it says is kept for the case that it fails; no child inherits the lock
+    "$@" >"$work/said" 2>&1 9>&- || {
+        {
+            printf '%s: ' "$1"
+            grep -v '^\[#\] ip link delete' "$work/said" | tail -n 2 | tr '\n' ' ' |
+                sed 's#[A-Za-z0-9+/]\{43\}=#<key>#g' | cut -c 1-400
+        } >"$work/reason"
+        exit 71
+    }
+}
+
+changed() { printf '%s\n' "$*" >>"$work/changes"; }
+
+reason() { if [ -s "$work/reason" ]; then cat "$work/reason"; else echo "the run was ended"; fi; }
+
+lacking() { # HAVE WANT: the lines of WANT that are not in HAVE
+    awk -v have="$1" 'BEGIN { while ((getline line < have) > 0) seen[line] } !($0 in seen)' "$2"
+}
+
+values() { # CONF KEY: its values, one a line
+    sed -n "s/^[[:space:]]*$2[[:space:]]*=[[:space:]]*//p" "$1" | tr ',' '\n' | tr -d ' \t'
+}
+
+content() { if [ -f "$1" ]; then cat "$1"; fi; }
+
+is_up() { ip link show dev "$iface" >/dev/null 2>&1; }
+
+has_ipv6() { [ -e $ipv6/all ]; }
+
+is_ours() { # CONF
+    case $(head -n 1 "$1") in '# Written by wireguard-mesh '*) ;; *) return 1 ;; esac
+}
+

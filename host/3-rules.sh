@@ -1,0 +1,137 @@
+# Rules: our chains are replaced as a whole, our jumps stand first; one transaction for each table.
+
+families() { if has_ipv6; then echo 4 6; else echo 4; fi; }
+
+tools() { if [ "$1" = 4 ]; then tables=iptables; else tables=ip6tables; fi; }
+
+snapshot() { # of our chains as the kernel has them, from the saved rule set
+    sed -n -e "s/^\\(:$chains-[^ ]*\\) .*/\\1/p" -e "/^-A $chains-/p" "$work/saved"
+}
+
+rules_script() { # FAMILY ID: what makes the live rules those of ID, for iptables-restore; empty where they are
+    tools "$1"
+    run "$tables-save"
+    mv "$work/said" "$work/saved"
+    cat >"$work/jumps" <<JUMPS
+filter FORWARD -i $iface -j $chains-FWD
+filter FORWARD -o $iface -j $chains-FWD
+filter INPUT -i $iface -j $chains-IN
+nat PREROUTING -i $iface -j $chains-PRE
+nat POSTROUTING -j $chains-POST
+JUMPS
+    { echo "$2" && snapshot; } >"$work/live"
+    removing=
+    if [ "$2" = none ]; then
+        removing=1
+        : >"$work/jumps"
+        awk -v ours="^:$chains-" '
+            /^\*/ { table = $1 }
+            $1 ~ ours {
+                chain = substr($1, 2)
+                flush[table] = flush[table] "-F " chain "\n"; drop[table] = drop[table] "-X " chain "\n"
+            }
+            END { for (table in flush) printf "%s\n%s%sCOMMIT\n", table, flush[table], drop[table] }
+        ' "$work/saved" >"$work/body"
+    elif cmp -s "$work/live" "$run/rules.v$1"; then
+        printf '%s\n' '*filter' COMMIT '*nat' COMMIT >"$work/body"
+    else
+        cp "$dir/rules/$2/rules.v$1" "$work/body"
+    fi
+    # Jumps need their chains, and chains cannot go before their jumps.
+    awk -v jumps="$work/jumps" -v saved="$work/saved" -v ours="^[A-Z]+ .*-j $chains-[A-Z]+\$" -v removing="$removing" '
+        FILENAME == jumps {
+            key = $1 " " $2; rule = substr($0, length($1) + 2); keys[key]; wanted[key] = wanted[key] rule "\n"
+            insert[key] = insert[key] "-I " $2 " " ++count[key] substr(rule, length($2) + 1) "\n"; next
+        }
+        FILENAME == saved && /^\*/ { table = substr($1, 2) }
+        FILENAME == saved && /^-A/ {
+            key = table " " $2; rule = substr($0, 4)
+            if (++place[key] <= count[key]) first[key] = first[key] rule "\n"
+            if (rule ~ ours) { keys[key]; found[key]++; old[key] = old[key] "-D " rule "\n" }
+        }
+        FILENAME == saved { next }
+        /^\*/ { table = substr($1, 2); body = moves = ""; next }
+        !/^COMMIT/ { body = body $0 "\n"; next }
+        {
+            for (key in keys)
+                if (index(key, table " ") == 1 && (first[key] != wanted[key] || found[key] != count[key]))
+                    moves = moves old[key] insert[key]
+            if (body moves != "") printf "*%s\n%sCOMMIT\n", table, removing ? moves body : body moves
+        }' "$work/jumps" "$work/saved" "$work/body" >"$work/script"
+}
+
+load_rules() { # ID
+    for family in $(families); do
+        [ -f "$dir/rules/$1/rules.v$family" ] || {
+            echo "the rules $1 are missing in $dir" >"$work/reason"
+            exit 71
+        }
+        rules_script "$family" "$1"
+        [ -s "$work/script" ] || continue
+        if grep -q '^:' "$work/script"; then changed "rules replaced"; else changed "jumps put first again"; fi
+        run "$tables-restore" -w 10 --noflush <"$work/script"
+        run "$tables-save"
+        mv "$work/said" "$work/saved"
+        { echo "$1" && snapshot; } >"$run/rules.v$family"
+    done
+}
+
+unload_rules() {
+    for family in $(families); do
+        tools "$family"
+        command -v "$tables-restore" >/dev/null || continue
+        rules_script "$family" none
+        [ ! -s "$work/script" ] || run "$tables-restore" -w 10 --noflush <"$work/script"
+        rm -f "$run/rules.v$family"
+    done
+}
+
+# Forwarding: per interface; what was set before is remembered until reboot, which forgets both.
+
+forwarding_settings() { # ID: "file value" lines
+    # shellcheck disable=SC2013 # words are wanted
+    for link in $(cat "$dir/rules/$1/forwarding"); do
+        if grep -q -e "^-A $chains-FWD .* -j ACCEPT" "$dir/rules/$1/rules.v4"; then echo "$ipv4/$link/forwarding 1"; fi
+        if has_ipv6 && grep -q -e "^-A $chains-FWD .* -j ACCEPT" "$dir/rules/$1/rules.v6"; then
+            if [ -e $ipv6/all/force_forwarding ]; then
+                echo "$ipv6/$link/force_forwarding 1"
+            else
+                # Before Linux 6.17 it is for the whole machine, which loses a default route that it learnt from a
+                # router unless accept_ra is 2 by then.
+                for setting in "$ipv6"/*/accept_ra; do
+                    if [ "$(cat "$setting")" = 1 ] || grep -q "^$setting " "$run/forwarding"; then echo "$setting 2"; fi
+                done
+                echo "$ipv6/all/forwarding 1"
+            fi
+        fi
+    done
+}
+
+forwarding() { # ID, or none
+    touch "$run/forwarding"
+    : >"$work/forwarding"
+    [ "$1" = none ] || forwarding_settings "$1" | awk '!seen[$0]++' >"$work/forwarding"
+    # The last change is undone first.
+    awk '{ line[NR] = $0 } END { for (i = NR; i > 0; i--) print line[i] }' "$run/forwarding" >"$work/recorded"
+    while read -r setting value before; do
+        grep -q "^$setting " "$work/forwarding" && continue
+        if [ "$(content "$setting")" = "$value" ]; then
+            echo "$before" >"$setting"
+            changed "forwarding changed"
+        fi
+        awk -v setting="$setting" '$1 != setting' "$run/forwarding" >"$work/left"
+        cp "$work/left" "$run/forwarding"
+    done <"$work/recorded"
+    while read -r setting value; do
+        if [ ! -e "$setting" ]; then
+            echo "wireguard-mesh: no $setting: nothing is forwarded there" >&2
+            continue
+        fi
+        before=$(cat "$setting")
+        [ "$before" != "$value" ] || continue
+        grep -q "^$setting " "$run/forwarding" || echo "$setting $value $before" >>"$run/forwarding"
+        echo "$value" >"$setting"
+        changed "forwarding changed"
+    done <"$work/forwarding"
+}
+

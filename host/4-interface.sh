@@ -1,0 +1,131 @@
+# The interface: link, addresses, keys, peers, routes and DNS, each brought to what a configuration says by difference.
+
+set_link() { # CONF
+    ip -o link show dev "$iface" >"$work/link"
+    mtu=$(values "$1" MTU)
+    if ! grep -q '[<,]UP[,>]' "$work/link" || ! grep -q " mtu ${mtu:-[0-9]*} " "$work/link"; then
+        run ip link set dev "$iface" ${mtu:+mtu "$mtu"} up
+        changed "link set"
+    fi
+}
+
+set_addresses() { # CONF: new ones come before old ones go
+    values "$1" Address >"$work/want"
+    # wireguard-go's device gets a link-local address from the kernel.
+    ip -o addr show dev "$iface" | awk '$3 ~ /^inet/ && $4 !~ /^fe80:/ { print ($4 ~ "/" ? $4 : $4 "/32") }' >"$work/have"
+    for address in $(lacking "$work/have" "$work/want"); do
+        run ip addr add "$address" dev "$iface"
+        changed "address $address added"
+    done
+    for address in $(lacking "$work/want" "$work/have"); do
+        run ip addr del "$address" dev "$iface"
+        changed "address $address removed"
+    done
+}
+
+set_device() { # CONF: setting even the same port or key again loses packets
+    wg show "$iface" private-key >"$work/have"
+    values "$1" PrivateKey >"$work/want"
+    if ! cmp -s "$work/have" "$work/want"; then
+        run wg set "$iface" private-key "$work/want"
+        changed "private key changed"
+    fi
+    rm "$work/have" "$work/want"
+    port=$(values "$1" ListenPort)
+    if [ "$(wg show "$iface" listen-port)" != "$port" ]; then
+        run wg set "$iface" listen-port "$port"
+        changed "port changed"
+    fi
+}
+
+set_peers() { # CONF: peers that differ, and no other
+    wg show "$iface" dump >"$work/dump"
+    awk -v applied="$run/applied" -v dump="$work/dump" -v blocks="$work/blocks" -v gone="$work/gone" -v moved="$work/moved" '
+        function same(a, b,    i, n, in_a, list) {
+            if (split(a, list, ",") != split(b, list, ",")) return 0
+            n = split(a, list, ","); for (i = 1; i <= n; i++) in_a[list[i]]
+            n = split(b, list, ","); for (i = 1; i <= n; i++) if (!(list[i] in in_a)) return 0
+            return 1
+        }
+        function compare(    known) {
+            if (peer == "") return
+            wanted[peer]; known = peer in live_ips
+            # A live endpoint that differs may have roamed: it is set only where the configuration changes it.
+            if (known && (endpoint == "" || live_endpoint[peer] != "(none)" && endpoint == was[peer]))
+                endpoint = live_endpoint[peer]
+            if (known && psk == live_psk[peer] && same(ips, live_ips[peer]) && alive == live_alive[peer] &&
+                endpoint == live_endpoint[peer]) return
+            if (known) differ++; else more++
+            print "[Peer]\nPublicKey = " peer "\nPresharedKey = " (psk == "(none)" ? none : psk) >blocks
+            if (endpoint != "" && endpoint != live_endpoint[peer]) {
+                print "Endpoint = " endpoint >blocks
+                print peer >moved
+            }
+            print "PersistentKeepalive = " alive "\nAllowedIPs = " (ips == "(none)" ? "" : ips) >blocks
+        }
+        function sum(n, what) { if (n) print n (n == 1 ? " peer " : " peers ") what }
+        BEGIN { none = sprintf("%043d=", 0); gsub(/0/, "A", none); printf "" >blocks; printf "" >gone; printf "" >moved }
+        FILENAME == applied { if ($1 == "endpoint") was[$2] = $3; next }
+        FILENAME == dump {
+            if (FNR > 1) { live_psk[$1] = $2; live_endpoint[$1] = $3; live_ips[$1] = $4; live_alive[$1] = $8 }
+            next
+        }
+        /^[ \t]*\[/ { compare(); peer = endpoint = ""; psk = ips = "(none)"; alive = "off"; next }
+        {
+            sub(/#.*/, ""); equals = index($0, "="); if (!equals) next
+            key = substr($0, 1, equals - 1); gsub(/[ \t]/, "", key)
+            value = substr($0, equals + 1); gsub(/[ \t]/, "", value)
+            if (key == "PublicKey") peer = value
+            if (key == "PresharedKey") psk = value
+            if (key == "Endpoint") endpoint = value
+            if (key == "AllowedIPs" && value != "") ips = value
+            if (key == "PersistentKeepalive" && value > 0) alive = value
+        }
+        END {
+            compare()
+            for (peer in live_ips) if (!(peer in wanted)) { print peer >gone; less++ }
+            sum(differ, "changed"); sum(more, "added"); sum(less, "removed")
+        }' "$run/applied" "$work/dump" "$1" >>"$work/changes"
+    # Should this run end here, the next one sets these endpoints whatever they are.
+    awk -v moved="$work/moved" 'BEGIN { while ((getline peer < moved) > 0) forget[peer] } !($2 in forget)' "$run/applied" |
+        note
+    # A prefix that moves to another peer is moved by its new owner's block, before the old owner may go.
+    [ ! -s "$work/blocks" ] || run wg addconf "$iface" "$work/blocks"
+    while read -r peer; do run wg set "$iface" peer "$peer" remove; done <"$work/gone"
+    rm "$work/dump" "$work/blocks"
+}
+
+set_routes() { # CONF: those that wg-quick would add; a routing daemon's own (proto ...) stay
+    values "$1" AllowedIPs | sort -u >"$work/want"
+    {
+        ip -4 route show dev "$iface" | awk '!/ proto / { print ($1 ~ "/" ? $1 : $1 "/32") }'
+        ! has_ipv6 || ip -6 route show dev "$iface" |
+            awk '!/ proto / && !/^(fe80|ff00|multicast)/ { print ($1 ~ "/" ? $1 : $1 "/128") }'
+    } >"$work/have"
+    for route in $(lacking "$work/have" "$work/want"); do
+        run ip "$(flag "$route")" route add "$route" dev "$iface"
+        changed "route $route added"
+    done
+    for route in $(lacking "$work/want" "$work/have"); do
+        run ip "$(flag "$route")" route del "$route" dev "$iface"
+        changed "route $route removed"
+    done
+}
+
+flag() { case $1 in *:*) echo -6 ;; *) echo -4 ;; esac }
+
+set_dns() { # CONF or /dev/null: as wg-quick does
+    values "$1" DNS >"$work/want"
+    applied | sed -n 's/^dns //p' >"$work/have"
+    if cmp -s "$work/have" "$work/want"; then return; fi
+    { applied | sed '/^dns /d' && echo "dns unknown"; } | note
+    name=$(content /etc/resolvconf/interface-order | sed -n 's/^\([A-Za-z0-9-]\{1,\}\)\*$/\1./p' | head -n 1)$iface
+    if [ -s "$work/want" ]; then
+        sed 's/^/nameserver /' "$work/want" >"$work/resolv"
+        run resolvconf -a "$name" -m 0 -x <"$work/resolv"
+    elif command -v resolvconf >/dev/null; then
+        run resolvconf -d "$name" -f
+    fi
+    changed "dns changed"
+}
+

@@ -1,0 +1,106 @@
+# Generations: making one live, going back, and what is staged beside what is confirmed, with one rename between.
+
+summary() { # CONF GENERATION: what later runs compare with; no key
+    echo "generation $2"
+    values "$1" DNS | sed 's/^/dns /'
+    awk '/^\[/ { peer = endpoint = "" } /^PublicKey = / { peer = $3 } /^Endpoint = / { endpoint = $3 }
+        peer && endpoint { print "endpoint", peer, endpoint; peer = "" }' "$1"
+}
+
+note() { # from stdin: the new summary of what is live
+    cat >"$work/applied"
+    mv "$work/applied" "$run/applied"
+}
+
+applied() { # the summary of what is live: without a note of ours, what the host boots with
+    if [ -f "$run/applied" ]; then
+        cat "$run/applied"
+    elif is_up && [ -f "$dir/confirmed" ]; then
+        summary "$conf" "$(cat "$dir/confirmed")"
+    fi
+}
+
+live() { applied | sed -n 's/^generation //p'; }
+
+converge() { # CONF GENERATION: the live state becomes this one; what is right already is left alone
+    if is_up; then
+        applied | sed 's/^generation .*/generation unfinished/' >"$work/unfinished"
+        note <"$work/unfinished"
+        load_rules "$(loaded_by "$1")"
+        forwarding "$(loaded_by "$1")"
+        set_link "$1"
+        set_addresses "$1"
+        set_device "$1"
+        set_peers "$1"
+        set_routes "$1"
+        set_dns "$1"
+    else
+        run wg-quick up "$1" </dev/null
+        changed "$iface brought up"
+    fi
+    summary "$1" "$2" | note
+}
+
+take_down() {
+    set_dns /dev/null
+    ! is_up || run ip link delete dev "$iface"
+    unload_rules
+    forwarding none
+    rm -f "$run/applied"
+}
+
+go_back() { # to what is confirmed, or to nothing
+    why=$(reason)
+    : >"$work/reason"
+    if [ -f "$dir/confirmed" ]; then
+        back="went back to $(cut -c 1-12 "$dir/confirmed")"
+        attempt converge "$conf" "$(cat "$dir/confirmed")"
+    else
+        back="took $iface down, since nothing was confirmed"
+        attempt take_down
+    fi
+    [ "$result" = 0 ] || back="and could not go back ($(reason)); run 'wireguard-mesh rollback $iface'"
+    if [ "$changing" = apply ]; then # which will be run again, and bring its bundle along
+        rm -rf "$dir/staged"
+        prune
+        rmdir "$dir/rules" "$dir" 2>/dev/null || :
+    fi
+    printf 'wireguard-mesh: %s; %s\n' "$why" "$back" >&2
+}
+
+stage() {
+    target=$dir/rules/$rules
+    mkdir -p "$target"
+    for file in rules.v4 rules.v6 forwarding; do
+        cmp -s "$work/new/$file" "$target/$file" || replace "$work/new/$file" "$target/$file"
+    done
+    if [ "$(content "$dir/confirmed")" = "$generation" ] && cmp -s "$work/new/conf" "$conf"; then
+        rm -rf "$dir/staged"
+    elif [ "$(content "$dir/staged/generation")" != "$generation" ] || ! cmp -s "$work/new/conf" "$staged"; then
+        mkdir -p "$dir/staged"
+        rm -f "$dir/staged/generation"
+        replace "$work/new/conf" "$staged"
+        echo "$generation" >"$work/generation"
+        replace "$work/generation" "$dir/staged/generation"
+    fi
+}
+
+replace() { # FROM TO: all of it or nothing
+    cp "$1" "$2.new"
+    mv "$2.new" "$2"
+}
+
+settle() { # A run that was killed after the rename is finished.
+    if [ -f "$dir/staged/generation" ] && [ ! -f "$staged" ]; then
+        mv "$dir/staged/generation" "$dir/confirmed"
+        prune
+    fi
+}
+
+prune() { # rules that no generation names any more
+    for folder in "$dir"/rules/*; do
+        id=${folder##*/}
+        grep -qs "^PreUp = .* load %i $id\$" "$conf" "$staged" || rm -rf "$folder"
+    done
+}
+

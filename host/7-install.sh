@@ -1,0 +1,79 @@
+# install: this program, the packages that it needs, and whoever starts the interface at boot.
+
+install_here() {
+    begin
+    missing=
+    for pair in wg:wireguard-tools wg-quick:wireguard-tools \
+        iptables-restore:iptables ip6tables-restore:iptables flock:util-linux; do
+        command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
+    done
+    # Busybox's own cannot tell whose a route is.
+    ip -V 2>/dev/null | grep -q iproute2 || missing="$missing iproute2"
+    if ip link add dev wgm-probe type wireguard 2>/dev/null; then
+        ip link delete dev wgm-probe
+        backend="WireGuard in the kernel"
+    else
+        backend="wireguard-go, since the kernel has no WireGuard"
+        command -v wireguard-go >/dev/null || missing="$missing wireguard-go"
+    fi
+    if [ -n "$missing" ]; then
+        # shellcheck disable=SC2086 # words are wanted
+        attempt install_packages $missing
+        [ "$result" = 0 ] || die 69 "cannot install$missing: $(reason)"
+    fi
+    if ! cmp -s "$0" $program; then
+        attempt put_in_place 2>"$work/said"
+        [ "$result" = 0 ] || die 73 "cannot write $program: $(cat "$work/said")"
+    fi
+    at_boot add
+    echo "installed: $backend; $boot${missing:+; packages added:$missing}"
+}
+
+put_in_place() {
+    mkdir -p ${program%/*}
+    cp "$0" $program.new
+    chmod 755 $program.new
+    mv $program.new $program
+}
+
+install_packages() { # PACKAGES...
+    if command -v apt-get >/dev/null; then
+        export DEBIAN_FRONTEND=noninteractive
+        set -- apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
+        "$@" >/dev/null 2>&1 9>&- </dev/null || run apt-get -o DPkg::Lock::Timeout=300 update </dev/null
+        run "$@" </dev/null
+    elif command -v dnf >/dev/null; then
+        # shellcheck disable=SC2046 # words are wanted
+        run dnf install -y $(printf '%s\n' "$@" | sed 's/^iproute2$/iproute/') </dev/null
+    elif command -v apk >/dev/null; then
+        run apk add "$@" </dev/null
+    else
+        echo "no apt-get, dnf or apk here; install them by hand" >"$work/reason"
+        exit 69
+    fi
+}
+
+at_boot() { # add or remove: sets $boot, who starts the interface when the host boots
+    if [ -d /run/systemd/system ]; then
+        # The unit stays inactive until the next boot: started now, it would find the interface there and fail.
+        if [ "$1" = add ]; then
+            run systemctl enable "wg-quick@$iface.service"
+            boot="systemd starts $iface at boot"
+        else
+            systemctl disable "wg-quick@$iface.service" >/dev/null 2>&1 || :
+            systemctl reset-failed "wg-quick@$iface.service" >/dev/null 2>&1 || :
+        fi
+    elif [ -e /etc/init.d/wg-quick ] && command -v rc-update >/dev/null; then
+        if [ "$1" = add ]; then
+            ln -sf wg-quick "/etc/init.d/wg-quick.$iface"
+            run rc-update add "wg-quick.$iface" default
+            boot="OpenRC starts $iface at boot"
+        elif [ -e "/etc/init.d/wg-quick.$iface" ]; then
+            rc-update del "wg-quick.$iface" default >/dev/null 2>&1 || :
+            rm -f "/etc/init.d/wg-quick.$iface"
+        fi
+    else
+        boot="neither systemd nor OpenRC is here: have 'wg-quick up $iface' run at boot"
+    fi
+}
+

@@ -1,0 +1,159 @@
+"""From the stack config to a `Mesh`: one report of every fault, or a value in which nothing is left to check."""
+
+import json
+from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
+from typing import TypeVar
+
+from mesh.config.checks import check_all
+from mesh.config.draft import draft, position
+from mesh.config.faults import ConfigError, Fault, place, report
+from mesh.config.schema import ColoPart, ProxyPart, SitePart, SshPart, StackPart
+from mesh.config.stackfile import PROJECT
+from mesh.model import Colo, Endpoint, Grant, Mesh, Network, Party, Secret, Site, SiteName, Ssh
+
+__all__ = ["ConfigError", "Fault", "documentation_addresses", "engine_sections", "parse", "report"]
+
+T = TypeVar("T")
+
+# RFC 5737, RFC 3849, RFC 9637; names of RFC 2606.
+_DOCUMENTATION = tuple(
+    map(ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20"))
+)
+_EXAMPLE_NAMES = ("example", "invalid", "example.com", "example.net", "example.org")
+
+
+def parse(sections: Mapping[str, object], *, stack_file: bool = False) -> Mesh:
+    """The mesh that the sections `mesh`, `ssh`, `sites` and `access` describe.
+
+    Sites and networks are in the order of their names, since the engine hands mappings over sorted: a stack file and
+    the engine's config give the same mesh. A secret is a text, or `{"secure": ...}` while it is encrypted.
+
+    `stack_file`: the sections were read from a stack file, where a secret in plain text is a fault.
+    Raises ConfigError with all faults at once, in the order of the sections.
+    """
+    drawn = draft(sections, stack_file=stack_file)
+    found = list(dict.fromkeys((*drawn.found, *check_all(drawn))))
+    if found:
+        found.sort(key=lambda fault: position(drawn.raw, fault[0]))
+        raise ConfigError(Fault(place(loc), message) for loc, message in found)
+    return _mesh(drawn.config)
+
+
+def engine_sections(config: Mapping[str, str]) -> dict[str, object]:
+    """The project's sections out of the engine's whole config, names with namespaces to texts of JSON.
+
+    What is no JSON, as a section that is a mere word, is left as it is, for `parse` to refuse in its report.
+    """
+    sections: dict[str, object] = {}
+    for name, written in config.items():
+        namespace, _, section = name.partition(":")
+        if namespace == PROJECT and written:  # a key without a value arrives as an empty text
+            try:
+                sections[section] = json.loads(written)
+            except ValueError:
+                sections[section] = written
+    return sections
+
+
+def documentation_addresses(mesh: Mesh) -> tuple[Fault, ...]:
+    """A fault for every host or endpoint that is an example: an address or name kept for documentation.
+
+    Nothing answers there; a real `up` would find out after minutes.
+    """
+    places: dict[str, str] = {}
+    for site in mesh.sites:
+        ssh = site.kind.ssh
+        base = f"sites.{site.name}"
+        if site.endpoint.host != ssh.host:
+            places[f"{base}.endpoint"] = site.endpoint.host
+        places[f"{base}.colo.host"] = ssh.host
+        if ssh.proxy:
+            places[f"{base}.colo.proxy.host"] = ssh.proxy.host
+    return tuple(
+        Fault(where, f"{host} is an example, kept for documentation; give the host's own address")
+        for where, host in places.items()
+        if _is_example(host)
+    )
+
+
+def _is_example(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return any(host == name or host.endswith(f".{name}") for name in _EXAMPLE_NAMES)
+    return any(address in network for network in _DOCUMENTATION)
+
+
+def _mesh(config: StackPart) -> Mesh:
+    sites = tuple(_site(name, config.sites[name], config) for name in sorted(config.sites))
+    parties: dict[str, Party] = {site.name: site for site in sites}
+    parties |= {str(network): network for site in sites for network in site.networks}
+    return Mesh(
+        tunnel=_ordered(_given(config.mesh.tunnel)),
+        interface=config.mesh.interface,
+        mtu=config.mesh.mtu,
+        persistent_keepalive=config.mesh.persistent_keepalive,
+        sites=sites,
+        access=tuple(
+            Grant(
+                sources=tuple(parties[_given(name)] for name in _given(grant.source)),
+                destinations=tuple(parties[_given(name)] for name in _given(grant.destination)),
+            )
+            for grant in config.access
+        ),
+    )
+
+
+def _site(name: str, part: SitePart, config: StackPart) -> Site:
+    colo = _given(part.colo)
+    listen_port = part.listen_port or config.mesh.listen_port
+    endpoint = Endpoint(_given(colo.host), listen_port)
+    if part.endpoint:
+        endpoint = Endpoint(part.endpoint.host, part.endpoint.port or listen_port)
+    return Site(
+        name=SiteName(name),
+        addresses=_ordered(_given(part.address)),
+        endpoint=endpoint,
+        listen_port=listen_port,
+        kind=Colo(_ssh(colo, config.ssh)),
+        networks=tuple(
+            Network(
+                site=SiteName(name),
+                name=label,
+                cidrs=_ordered(_given(network.cidr)),
+                interface=_given(network.interface),
+                masquerade=network.masquerade,
+            )
+            for label, network in sorted(part.networks.items())
+        ),
+        dns=part.dns or (),
+        private_key=part.private_key,
+    )
+
+
+def _ssh(colo: ColoPart, defaults: SshPart) -> Ssh:
+    proxy = colo.proxy or defaults.proxy
+    return Ssh(
+        host=_given(colo.host),
+        port=colo.port or defaults.port or 22,
+        user=colo.user or defaults.user or "root",
+        host_key=_given(colo.host_key),
+        private_key=colo.private_key or defaults.private_key,
+        proxy=_proxy(proxy, defaults.private_key) if proxy else None,
+    )
+
+
+def _proxy(part: ProxyPart, private_key: Secret | None) -> Ssh:
+    return Ssh(_given(part.host), part.port, part.user, _given(part.host_key), part.private_key or private_key)
+
+
+def _ordered(values: tuple[T, ...]) -> tuple[T, ...]:
+    """One value of each family at most: IPv4 first, as every text has it."""
+    return tuple(sorted(values, key=lambda value: getattr(value, "version", 0)))
+
+
+def _given(value: T | None) -> T:
+    if value is None:
+        raise AssertionError("the checks let a config pass that lacks a required value")
+    return value

@@ -1,0 +1,135 @@
+"""Checks of the config as a whole: what is missing, names, interfaces, MTU, and what two sites cannot share."""
+
+from collections.abc import Callable, Hashable, Iterator
+
+from mesh.config import addresses, grants, overlaps
+from mesh.config.draft import Draft
+from mesh.config.faults import Found, Loc, place, shown
+from mesh.config.schema import KINDS, ColoPart, NetworkPart, ProxyPart, SitePart
+from mesh.config.values import is_label
+
+_HOST_KEY = "is missing; give the host's public key, one line of /etc/ssh/ssh_host_ed25519_key.pub on that host"
+_LEAST_MTU_OF_IPV6 = 1280  # RFC 8200, 5
+
+
+def check_all(draft: Draft) -> Iterator[Found]:
+    """Yields every fault that takes more than one value to see."""
+    checks: tuple[Callable[[Draft], Iterator[Found]], ...] = (
+        addresses.check,
+        _check_mtu,
+        _check_proxy_default,
+        _check_sites,
+        _check_shared,
+        overlaps.check,
+        grants.check,
+    )
+    for check in checks:
+        yield from check(draft)
+
+
+def _check_sites(draft: Draft) -> Iterator[Found]:
+    if draft.misses("sites") or draft.raw.get("sites") == {}:
+        yield ("sites",), "there is none; a mesh begins with one site"
+    for name in draft.names("sites"):
+        yield from _check_name(("sites", name), name, "site", draft.names("sites"))
+    for name, site in draft.config.sites.items():
+        yield from _check_kind(draft, name, site)
+        networks: Loc = ("sites", name, "networks")
+        for label in draft.names(*networks):
+            yield from _check_name((*networks, label), label, "network", draft.names(*networks))
+        for label, network in site.networks.items():
+            yield from _check_network(draft, (*networks, label), network)
+
+
+def _check_name(loc: Loc, name: str, what: str, others: list[str]) -> Iterator[Found]:
+    if is_label(name):
+        return
+    better = "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower()).strip("-")
+    way_out = (
+        f"; '{better}' would do" if is_label(better) and better not in others and "not shown" not in shown(name) else ""
+    )
+    yield loc, f"{shown(name)} is no {what}'s name: 1 to 63 of a-z, 0-9 and -, and no - at an end{way_out}"
+
+
+def _check_kind(draft: Draft, name: str, site: SitePart) -> Iterator[Found]:
+    if all(draft.misses("sites", name, kind) for kind in KINDS):
+        yield ("sites", name), "is of no kind; give it 'colo', with the 'host' and 'host_key' of a host that exists"
+    if site.colo:
+        yield from _check_ssh(draft, ("sites", name, "colo"))
+        if site.colo.proxy:
+            yield from _check_ssh(draft, ("sites", name, "colo", "proxy"))
+
+
+def _check_proxy_default(draft: Draft) -> Iterator[Found]:
+    if draft.config.ssh.proxy:
+        yield from _check_ssh(draft, ("ssh", "proxy"))
+
+
+def _check_ssh(draft: Draft, loc: Loc) -> Iterator[Found]:
+    if draft.misses(*loc, "host"):
+        yield (*loc, "host"), "is missing; give the address or DNS name for SSH"
+    if draft.misses(*loc, "host_key"):
+        yield (*loc, "host_key"), _HOST_KEY
+
+
+def _check_network(draft: Draft, loc: Loc, network: NetworkPart) -> Iterator[Found]:
+    if draft.misses(*loc, "cidr"):
+        yield (*loc, "cidr"), "is missing; give the network's prefix, for example 10.20.0.0/24"
+    if draft.misses(*loc, "interface"):
+        yield (*loc, "interface"), "is missing; give the host's interface that leads to the network, for example eth1"
+    prefixes = network.cidr or ()
+    if len({prefix.version for prefix in prefixes}) < len(prefixes):
+        listed = ", ".join(str(prefix) for prefix in prefixes)
+        yield (*loc, "cidr"), f"{listed}: at most one prefix of each family; make the other a network of its own"
+    if network.interface and network.interface == draft.config.mesh.interface:
+        yield (*loc, "interface"), f"'{network.interface}' is the tunnel's own interface (mesh.interface)"
+
+
+def _check_mtu(draft: Draft) -> Iterator[Found]:
+    config = draft.config
+    if config.mesh.mtu >= _LEAST_MTU_OF_IPV6:
+        return
+    users: dict[Loc, object] = {("mesh", "tunnel"): config.mesh.tunnel}
+    for name, site in config.sites.items():
+        users |= {("sites", name, "networks", label): net.cidr for label, net in site.networks.items()}
+    for loc, prefixes in users.items():
+        if isinstance(prefixes, tuple) and any(prefix.version == 6 for prefix in prefixes):
+            yield (
+                ("mesh", "mtu"),
+                f"{config.mesh.mtu} is too small for IPv6, which {place(loc)} has; it takes at least 1280",
+            )
+            return
+
+
+def _check_shared(draft: Draft) -> Iterator[Found]:
+    """Yields what belongs to two sites and can belong to one only."""
+    config = draft.config
+    endpoints: dict[Hashable, str] = {}
+    hosts: dict[Hashable, str] = {}
+    keys: dict[Hashable, str] = {}
+    for name, site in config.sites.items():
+        colo = site.colo or ColoPart()
+        host = site.endpoint.host if site.endpoint else colo.host
+        port = (site.endpoint.port if site.endpoint else None) or site.listen_port or config.mesh.listen_port
+        where = "endpoint" if site.endpoint else "colo.host"
+        if host and (owner := endpoints.setdefault((host, port), name)) != name:
+            way_out = "give one of them another address, or another 'listen_port'"
+            yield (
+                ("sites", name, *where.split(".")),
+                f"{host}, port {port}, is the endpoint of {place(('sites', owner))} too; {way_out}",
+            )
+        proxy = colo.proxy or config.ssh.proxy or ProxyPart()
+        ssh_port = colo.port or config.ssh.port or 22
+        reached = (colo.host, ssh_port, proxy.host, proxy.port)
+        if colo.host and (owner := hosts.setdefault(reached, name)) != name:
+            yield (
+                ("sites", name, "colo", "host"),
+                f"{colo.host}, port {ssh_port}, is the host of {place(('sites', owner))} too; one site a host",
+            )
+        if site.private_key and not site.private_key.sealed:
+            owner = keys.setdefault(site.private_key.reveal(), name)
+            if owner != name:
+                yield (
+                    ("sites", name, "private_key"),
+                    f"is the key of {place(('sites', owner))} too; every site needs one of its own",
+                )

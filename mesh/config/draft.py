@@ -1,0 +1,163 @@
+"""What was written, held against the schema: the faults of single values, and what remains without them.
+
+The remainder lets the checks of the whole config run at once with the faults of single values, in one report.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from mesh.config.faults import Found, Loc, kind, nearest, place
+from mesh.config.schema import Part, StackPart
+
+_DEEPEST = 20  # levels of nesting; the schema has nine
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The config without its faulty values. `raw` is what was written, with text as the keys of every mapping."""
+
+    raw: dict[str, object]
+    config: StackPart
+    found: tuple[Found, ...] = ()
+
+    @property
+    def faulty(self) -> frozenset[Loc]:
+        """The places of the faults."""
+        return frozenset(loc for loc, _ in self.found)
+
+    def misses(self, *loc: str | int) -> bool:
+        """True where nothing was written, and not because what it belongs to is faulty itself."""
+        value = _at(self.raw, loc)
+        if isinstance(value, list) and all(item is None for item in value):
+            value = None  # a list of nothing but empty places
+        ancestors = {loc[:length] for length in range(1, len(loc) + 1)}
+        return value is None and not any(found in ancestors for found, _ in self.found)
+
+    def names(self, *loc: str | int) -> list[str]:
+        """The keys of a mapping as they were written, faulty ones included."""
+        value = _at(self.raw, loc)
+        return list(value) if isinstance(value, dict) else []
+
+
+def draft(sections: Mapping[str, object], *, stack_file: bool) -> Draft:
+    """Holds the sections against the schema. `stack_file`: secrets in plain text are faults."""
+    found: list[Found] = []
+    raw: dict[str, object] = _plain(dict(sections), (), found)
+    context = {"stack_file": stack_file}
+    try:
+        return Draft(raw, StackPart.model_validate(raw, context=context), tuple(found))
+    except ValidationError as error:
+        # include_input stays off: the input may be a key.
+        details = error.errors(include_url=False, include_input=False)
+    remainder = _plain(raw, (), [])
+    for detail in details:
+        loc = _loc(raw, detail)
+        found.append((loc, _message(raw, loc, detail)))
+        _drop(remainder, loc)
+    return Draft(raw, StackPart.model_validate(remainder, context=context), tuple(found))
+
+
+def position(raw: Mapping[str, object], loc: Loc) -> tuple[int, ...]:
+    """Sorts faults by their places in the file; what is missing comes at the head of what it is missing from."""
+    order: list[int] = []
+    value: object = raw
+    for part in loc:
+        if isinstance(value, dict) and part in value:
+            order.append(1 + list(value).index(part))
+            value = value[part]
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            order.append(1 + part)
+            value = value[part]
+        else:
+            return (*order, 0)
+    return tuple(order)
+
+
+def _plain(value: Any, loc: Loc, found: list[Found]) -> Any:
+    """A deep copy in dicts and lists; keys that are no text, and what lies too deep, are faults and left out."""
+    if len(loc) > _DEEPEST:
+        found.append((loc, "is nested too deeply"))
+        return None
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                found.append((loc, f"{kind(key)} cannot be a key; put it in quotes"))
+        return {key: _plain(item, (*loc, key), found) for key, item in value.items() if isinstance(key, str)}
+    if isinstance(value, list | tuple):
+        return [_plain(item, (*loc, index), found) for index, item in enumerate(value)]
+    return value
+
+
+def _loc(raw: object, detail: ErrorDetails) -> Loc:
+    """Pydantic's place, without the index 0 that it gives to a single value where a list could be."""
+    loc: list[str | int] = []
+    value = raw
+    for part in detail["loc"]:
+        if isinstance(part, int) and not isinstance(value, list):
+            break
+        loc.append(part)
+        value = _at(value, (part,))
+    return tuple(loc)
+
+
+def _message(raw: object, loc: Loc, detail: ErrorDetails) -> str:
+    match detail["type"]:
+        case "value_error":
+            return str(detail["ctx"]["error"]).replace("{place}", place(loc))
+        case "extra_forbidden":
+            return f"unknown key; {_way_out(loc)}"
+        case "tuple_type":
+            return f"expected a list, found {kind(_at(raw, loc))}"
+        case "model_type" | "dict_type":
+            return f"expected a mapping of keys and values, found {kind(_at(raw, loc))}"
+        case other:
+            return f"is not valid ({other})"
+
+
+def _way_out(loc: Loc) -> str:
+    *parents, word = loc
+    part: type[Part] = StackPart
+    named = False  # the next key is the name of a site or network, whatever it says
+    for key in parents:
+        if named or isinstance(key, int):
+            named = False
+            continue
+        annotation = _fields(part)[key].annotation
+        named = get_origin(annotation) is dict
+        part = _part_in(annotation) or part
+    return nearest(str(word), _fields(part))
+
+
+def _fields(part: type[Part]) -> dict[str, FieldInfo]:
+    return {info.alias or name: info for name, info in part.model_fields.items()}
+
+
+def _part_in(annotation: object) -> type[Part] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        return annotation
+    return next((part for argument in get_args(annotation) if (part := _part_in(argument))), None)
+
+
+def _at(value: Any, loc: Loc) -> Any:
+    for part in loc:
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            return None
+    return value
+
+
+def _drop(value: Any, loc: Loc) -> None:
+    """Takes out one value. In a list its place stays, empty, so that the others keep their numbers."""
+    inner = _at(value, loc[:-1])
+    if isinstance(inner, dict):
+        inner.pop(loc[-1], None)
+    elif isinstance(inner, list):
+        inner[int(loc[-1])] = None

@@ -1,0 +1,199 @@
+"""The scalar values of the config, each from what was written to its type; a ValueError says what is wrong.
+
+Every text is held against a list of what is allowed, so that no quote, line break or `$(...)` ever reaches a host.
+"""
+
+import re
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import NamedTuple
+
+from mesh.config.faults import is_sealed, mistyped, shown
+from mesh.model import IPAddress, IPNetwork
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# What wg-quick takes as a name, without `+`, which iptables reads as a wildcard, and not beginning with a hyphen.
+_INTERFACE = re.compile(r"[A-Za-z0-9_.=][A-Za-z0-9_.=-]*")
+_INTERFACE_LENGTH = 15  # IFNAMSIZ of Linux, less the closing zero
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
+_SPECIAL = tuple(
+    (ip_network(prefix), name)
+    for prefix, name in (
+        ("0.0.0.0/8", "'this network' addresses (RFC 1122)"),
+        ("127.0.0.0/8", "loopback addresses"),
+        ("169.254.0.0/16", "link-local addresses"),
+        ("224.0.0.0/4", "multicast addresses"),
+        ("240.0.0.0/4", "reserved addresses"),
+        ("::/96", "unspecified and loopback addresses"),
+        ("::ffff:0:0/96", "IPv4-mapped addresses; write it as IPv4"),
+        ("fe80::/10", "link-local addresses"),
+        ("ff00::/8", "multicast addresses"),
+    )
+)
+
+
+class EndpointText(NamedTuple):
+    """An endpoint as written: `port` None where it was left out."""
+
+    host: str
+    port: int | None
+
+
+def text(value: object, what: str = "text") -> str:
+    """Printable ASCII without spaces, quotes or anything that a shell reads; `what` names it in the message."""
+    if is_sealed(value):
+        raise ValueError("is encrypted, and is no secret; write it in plain text")
+    if not isinstance(value, str):
+        way_out = "; put it in quotes" if isinstance(value, bool | int | float) else ""
+        raise mistyped(what, value, way_out)
+    if not value:
+        raise ValueError(f"expected {what}, found an empty text")
+    for character in value:
+        if name := _misplaced(character):
+            raise ValueError(f"{shown(value)} contains {name}; expected {what}")
+    return value
+
+
+def flag(value: object) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise mistyped("true or false", value)
+    return value
+
+
+def number(value: object, first: int, last: int) -> int:
+    """A whole number in the range, both ends included."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        way_out = "; leave the quotes out" if isinstance(value, str) and value.isdecimal() else ""
+        raise mistyped(f"a whole number from {first} to {last}", value, way_out)
+    if not first <= value <= last:
+        raise ValueError(f"{shown(value).removeprefix('the number ')} is out of range; it goes from {first} to {last}")
+    return value
+
+
+def is_label(value: str) -> bool:
+    """True for a DNS label in lower case (RFC 1123, 2.1), which every site's and network's name is."""
+    return _LABEL.fullmatch(value) is not None
+
+
+def interface(value: object) -> str:
+    """The name of a network interface that Linux, wg-quick and iptables take and read alike."""
+    name = text(value, "the name of a network interface")
+    if len(name) > _INTERFACE_LENGTH:
+        raise ValueError(f"{shown(name)} has {len(name)} characters; Linux takes at most {_INTERFACE_LENGTH}")
+    if "+" in name:
+        raise ValueError(f"{shown(name)} contains '+', which iptables reads as 'any that begins so'; rename it")
+    if not _INTERFACE.fullmatch(name) or not name.strip("."):
+        raise ValueError(f"{shown(name)} is no interface name; it may hold letters, digits and _ . = -")
+    if name in {"lo", "all", "default"}:
+        reason = "the loopback interface" if name == "lo" else "a name that the kernel's settings keep for themselves"
+        raise ValueError(f"'{name}' is {reason}; name another interface")
+    return name
+
+
+def user(value: object) -> str:
+    """A user's name on a host."""
+    name = text(value, "a user's name")
+    if not _USER.fullmatch(name):
+        raise ValueError(f"{shown(name)} is no user's name")
+    return name
+
+
+def address(value: object) -> IPAddress:
+    """An IPv4 or IPv6 address of one machine."""
+    return _ordinary(text(value, "an IP address"))
+
+
+def resolver(value: object) -> IPAddress:
+    """The address of a DNS server, which may be one on the machine itself."""
+    written = text(value, "the address of a DNS server")
+    found = _address(written)
+    return found if found.is_loopback else _ordinary(written)
+
+
+def prefix(value: object) -> IPNetwork:
+    """An IPv4 or IPv6 network in CIDR notation, without host bits."""
+    written = text(value, "a network in CIDR notation, for example 10.20.0.0/24")
+    base, slash, length = written.partition("/")
+    try:
+        start = _address(base)
+    except ValueError:
+        raise ValueError(f"{shown(written)} is no network; write it like 10.20.0.0/24 or fd00:20::/64") from None
+    if not slash:
+        raise ValueError(f"{shown(written)} has no prefix length; write it like {start}/{start.max_prefixlen}")
+    if not re.fullmatch(r"0|[1-9][0-9]{0,2}", length) or int(length) > start.max_prefixlen:
+        raise ValueError(f"{shown(written)} has no valid prefix length; it goes from 1 to {start.max_prefixlen}")
+    if length == "0":
+        raise ValueError(f"{shown(written)} is the whole internet; name the networks that are meant")
+    network = ip_network(f"{start}/{length}", strict=False)
+    if network.network_address != start:
+        raise ValueError(f"{shown(written)} has host bits set; the network is {network}")
+    for special, name in _SPECIAL:
+        if special.version == network.version and special.overlaps(network):
+            raise ValueError(f"{shown(written)} holds {name}")
+    return network
+
+
+def host(value: object) -> str:
+    """An address or DNS name at which a machine is reached. IPv6 addresses come back in their short form."""
+    written = text(value, "an address or a DNS name")
+    if written.startswith("["):
+        raise ValueError(f"{shown(written)}: write the address without brackets")
+    if ":" in written or re.fullmatch(r"[0-9.]+", written):
+        return str(_ordinary(written))
+    labels = written.lower().split(".")
+    if not all(is_label(label) for label in labels) or len(written) > 253 or labels[-1].isdecimal():
+        raise ValueError(f"{shown(written)} is neither an address nor a DNS name")
+    if labels[-1] == "localhost":
+        raise ValueError(f"{shown(written)} is the machine itself; give the name that others use")
+    return written.lower()
+
+
+def endpoint(value: object) -> EndpointText:
+    """`host`, `host:port` or `[IPv6]:port`; a bare IPv6 address is a host."""
+    written = text(value, "host, host:port or [IPv6 address]:port")
+    if match := re.fullmatch(r"\[([^\[\]]*)\](?::(.*))?", written):
+        if ":" not in match[1]:
+            raise ValueError(f"{shown(written)}: brackets are for IPv6 addresses only")
+        return EndpointText(host(match[1]), _endpoint_port(match[2]))
+    if written.count(":") != 1:
+        return EndpointText(host(written), None)
+    name, _, port = written.partition(":")
+    return EndpointText(host(name), _endpoint_port(port))
+
+
+def _endpoint_port(written: str | None) -> int | None:
+    if written is None:
+        return None
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", written) or int(written) > 65535:
+        raise ValueError(f"{shown(written)} is no port; it goes from 1 to 65535")
+    return int(written)
+
+
+def _address(written: str) -> IPv4Address | IPv6Address:
+    try:
+        found = ip_address(written)
+    except ValueError:
+        raise ValueError(f"{shown(written)} is no IP address") from None
+    if isinstance(found, IPv6Address) and found.scope_id is not None:
+        raise ValueError(f"{shown(written)} has a zone; write the address alone")
+    return found
+
+
+def _ordinary(written: str) -> IPAddress:
+    found = _address(written)
+    for special, name in _SPECIAL:
+        if special.version == found.version and found in special:
+            raise ValueError(f"{shown(written)} belongs to the {name}")
+    return found
+
+
+def _misplaced(character: str) -> str | None:
+    """The name of a character that belongs into no value of the config."""
+    names = {" ": "a space", "'": "a quote", '"': "a quote", "`": "a backtick", "\n": "a line break", "\t": "a tab"}
+    if character in names:
+        return names[character]
+    if not character.isascii():
+        return f"a character outside ASCII (U+{ord(character):04X})"
+    if not character.isprintable():
+        return "a control character"
+    return None if character.isalnum() or character in "._:/+=@*,[]%-" else f"'{character}'"

@@ -1,0 +1,94 @@
+"""One good config, and changes to it, for the tests of the stack config."""
+
+import base64
+from copy import deepcopy
+from typing import Any, Final, TypeAlias
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from mesh.config import ConfigError, parse
+from mesh.config.faults import Fault
+
+GONE: Final = object()
+# What a test shows, the changes to the good config, and the report that is expected.
+Row: TypeAlias = tuple[str, dict[str, object], list[str]]
+
+
+def _public(key: Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
+    return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+
+
+def _private(form: PrivateFormat, encryption: KeySerializationEncryption) -> str:
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, form, encryption).decode()
+
+
+HOST_KEY = _public(Ed25519PrivateKey.generate())
+ECDSA_HOST_KEY = _public(ec.generate_private_key(ec.SECP256R1()))
+RSA_HOST_KEY = _public(rsa.generate_private_key(65537, 2048))
+SSH_KEY = _private(PrivateFormat.OpenSSH, NoEncryption())
+LOCKED_SSH_KEY = _private(PrivateFormat.PKCS8, BestAvailableEncryption(b"passphrase"))
+# RFC 7748, 5: the three lowest bits clear, the highest clear, the second highest set.
+WIREGUARD_KEY = base64.b64encode(b"\x50" * 31 + b"\x60").decode()
+UNCLAMPED_KEY = base64.b64encode(b"\x51" * 31 + b"\xe0").decode()
+SEALED = {"secure": "v1:AAAAAAAAAAAAAAAA:c2VhbGVk"}
+
+_GOOD: dict[str, object] = {
+    "mesh": {"tunnel": "10.99.0.0/24"},
+    "sites": {
+        "nyc": {
+            "address": "10.99.0.1",
+            "colo": {"host": "203.0.113.10", "host_key": HOST_KEY},
+            "networks": {"virbr0": {"cidr": "192.168.122.0/24", "interface": "virbr0", "masquerade": True}},
+        },
+        "ams": {
+            "address": "10.99.0.2",
+            "colo": {"host": "198.51.100.20", "host_key": HOST_KEY},
+            "networks": {"lan": {"cidr": ["10.20.0.0/24", "fd20::/64"], "interface": "eth1"}},
+        },
+        "fra": {
+            "address": "10.99.0.3",
+            "colo": {"host": "fra.mesh.net", "host_key": HOST_KEY},
+            "networks": {"lan": {"cidr": "10.40.0.0/24", "interface": "eth1"}},
+        },
+    },
+    "access": [{"from": ["ams.lan", "fra.lan"], "to": "nyc.virbr0"}, {"from": "fra", "to": "ams.lan"}],
+}
+
+
+def good() -> dict[str, Any]:
+    """A config without faults, to be changed at will."""
+    return deepcopy(_GOOD)
+
+
+def changed(changes: dict[str, object]) -> dict[str, Any]:
+    """The good config with values set at their places (`sites.nyc.address`, `access.0.from`), or taken out by GONE."""
+    config: Any = good()
+    for where, value in changes.items():
+        *parents, last = where.split(".")
+        inner = config
+        for part in parents:
+            inner = inner[int(part)] if isinstance(inner, list) else inner.setdefault(part, {})
+        if value is GONE:
+            del inner[last]
+        else:
+            inner[int(last) if isinstance(inner, list) else last] = value
+    found: dict[str, Any] = config
+    return found
+
+
+def faults(config: dict[str, Any], *, stack_file: bool = False) -> tuple[Fault, ...]:
+    """The faults that `parse` reports; none where it gives a mesh."""
+    try:
+        parse(config, stack_file=stack_file)
+    except ConfigError as error:
+        return error.faults
+    return ()
