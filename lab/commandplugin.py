@@ -1,6 +1,6 @@
 """Puts the command plugin into a lab's PULUMI_HOME: pulumi-command's release if it can be had, else the stand-in.
 
-The environment variable `WIREGUARD_MESH_PLUGIN` (`release` or `stand-in`) forces one of the two, for tests.
+The environment variable `WIREGUARD_MESH_PLUGIN` (`release`, `stand-in`, or the path of a plugin) forces one, for tests.
 """
 
 import importlib.metadata
@@ -49,15 +49,17 @@ def command_plugin(
 ) -> Plugin:
     """Puts the plugin into `pulumi_home`/plugins, in place of any that is there, and says which one it is.
 
-    Raises ToolchainError if the release is forced and cannot be had.
+    Raises ToolchainError if the one that is forced cannot be had.
     """
     screen = screen or Screen()
     version = importlib.metadata.version("pulumi-command")
     forced = environment.get(PLUGIN_VARIABLE)
-    if forced not in {None, "release", "stand-in"}:
-        raise ToolchainError(f"{PLUGIN_VARIABLE}={forced}: give release or stand-in, or leave it unset")
-    folder = (cache or cache_folder(environment)) / f"command-{version}"
     home = _plugin_folder(pulumi_home, version)
+    if forced is not None and forced.startswith("/"):
+        return _of_the_user(Path(forced), home, version)
+    if forced not in {None, "release", "stand-in"}:
+        raise ToolchainError(f"{PLUGIN_VARIABLE}={forced}: give release, stand-in or a path, or leave it unset")
+    folder = (cache or cache_folder(environment)) / f"command-{version}"
     reason = "asked for"
     if forced != "stand-in":
         try:
@@ -75,6 +77,15 @@ def command_plugin(
     shutil.rmtree(home, ignore_errors=True)
     install_command_plugin(pulumi_home, Path(sys.executable))
     return Plugin(version, f"the stand-in from lab/plugins ({reason})", released=False)
+
+
+def _of_the_user(program: Path, home: Path, version: str) -> Plugin:
+    if not os.access(program, os.X_OK):
+        raise ToolchainError(f"{PLUGIN_VARIABLE}={program}: there is no program")
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    shutil.copy2(program, home / _EXECUTABLE)
+    return Plugin(version, f"{program}, as {PLUGIN_VARIABLE} says", released=False)
 
 
 def _plugin_folder(pulumi_home: Path, version: str) -> Path:

@@ -116,5 +116,15 @@ def test_a_forced_release_is_asked_for_again_and_never_replaced_by_the_stand_in(
 
 
 def test_an_unknown_choice_is_refused_with_the_known_ones(bench: Bench) -> None:
-    with pytest.raises(ToolchainError, match="give release or stand-in"):
+    with pytest.raises(ToolchainError, match="give release, stand-in or a path"):
         bench.install(WIREGUARD_MESH_PLUGIN="mine")
+
+
+def test_a_plugin_of_ones_own_is_taken_by_its_path_and_nothing_is_downloaded(bench: Bench, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    with pytest.raises(ToolchainError, match="there is no program"):
+        bench.install(WIREGUARD_MESH_PLUGIN=str(mine))
+    fakes.program(mine, "echo mine")
+    assert str(mine) in bench.install(WIREGUARD_MESH_PLUGIN=str(mine)).origin
+    assert bench.plugin.read_text() == mine.read_text()
+    assert bench.asked() == []
