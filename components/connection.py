@@ -1,5 +1,7 @@
 """How the program's remote commands connect: pulumi-command's arguments from a site's SSH settings."""
 
+from typing import Any
+
 import pulumi
 from pulumi_command import remote
 
@@ -12,29 +14,21 @@ PER_DIAL_TIMEOUT = 10
 
 
 def connection(ssh: Ssh) -> remote.ConnectionArgs:
-    """The connection to a host, through its bastion if it has one. The host key is always pinned."""
-    return remote.ConnectionArgs(
-        host=ssh.host,
-        port=ssh.port,
-        user=ssh.user,
-        host_key=ssh.host_key,
-        private_key=_secret(ssh.private_key),
-        dial_error_limit=DIAL_ERROR_LIMIT,
-        per_dial_timeout=PER_DIAL_TIMEOUT,
-        proxy=None if ssh.proxy is None else _proxy(ssh.proxy),
-    )
+    """The connection to a host, through its bastion if it has one. The host key of each is always pinned."""
+    proxy = None if ssh.proxy is None else remote.ProxyConnectionArgs(**_hop(ssh.proxy))
+    return remote.ConnectionArgs(**_hop(ssh), proxy=proxy)
 
 
-def _proxy(ssh: Ssh) -> remote.ProxyConnectionArgs:
-    return remote.ProxyConnectionArgs(
-        host=ssh.host,
-        port=ssh.port,
-        user=ssh.user,
-        host_key=ssh.host_key,
-        private_key=_secret(ssh.private_key),
-        dial_error_limit=DIAL_ERROR_LIMIT,
-        per_dial_timeout=PER_DIAL_TIMEOUT,
-    )
+def _hop(ssh: Ssh) -> dict[str, Any]:
+    return {
+        "host": ssh.host,
+        "port": ssh.port,
+        "user": ssh.user,
+        "host_key": ssh.host_key,
+        "private_key": _secret(ssh.private_key),
+        "dial_error_limit": DIAL_ERROR_LIMIT,
+        "per_dial_timeout": PER_DIAL_TIMEOUT,
+    }
 
 
 def _secret(value: Secret | None) -> pulumi.Output[str] | None:

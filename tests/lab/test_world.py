@@ -112,7 +112,7 @@ def test_what_a_gateway_writes_is_its_own(world: World) -> None:
         "/etc/wireguard/lab-test",
         "/usr/local/sbin/lab-test",
         "/var/lib/lab-test",
-        "/root/x",
+        "/home/lab-test",
         "/tmp/lab-test",
     ):
         world.host("nyc").run(["touch", path])
