@@ -115,7 +115,7 @@ class Deployment:
             "PULUMI_BACKEND_URL": f"file://{self.state}",
             "PULUMI_CONFIG_PASSPHRASE": "lab",
             **ENGINE_ENVIRONMENT,
-            MARK: f"wgm-{self.world.identity}/engine",
+            MARK: f"{self.world.identity}/engine",
             **({} if self.agent is None else {"SSH_AUTH_SOCK": str(self.agent)}),
             **self.environment,
         }

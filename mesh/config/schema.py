@@ -84,6 +84,9 @@ Flag: TypeAlias = Annotated[bool, *_scalar(values.flag, "boolean")]
 Port: TypeAlias = Annotated[int, *_whole(1, 65535)]
 Mtu: TypeAlias = Annotated[int, *_whole(576, 9000)]
 Keepalive: TypeAlias = Annotated[int, *_whole(0, 65535)]
+TunnelInterface: TypeAlias = Annotated[
+    str, *_scalar(values.tunnel_interface, "string", title="interface name", maxLength=15)
+]
 Interface: TypeAlias = Annotated[str, *_scalar(values.interface, "string", title="interface name", maxLength=15)]
 User: TypeAlias = Annotated[str, *_scalar(values.user, "string", title="user name")]
 Host: TypeAlias = Annotated[str, *_scalar(values.host, "string", title="address or DNS name")]
@@ -147,7 +150,7 @@ class MeshPart(Part):
         "The network of the tunnel's own addresses, of which each site has one; or two networks, IPv4 and IPv6."
         " It must overlap no network of a site."
     )
-    interface: Interface = Field(default="wg0", description="The WireGuard interface on every host.")
+    interface: TunnelInterface = Field(default="wg0", description="The WireGuard interface on every host.")
     listen_port: Port = Field(
         default=51820, description="The UDP port on which every site listens, unless it says otherwise."
     )

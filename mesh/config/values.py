@@ -13,6 +13,8 @@ from mesh.model import IPAddress, IPNetwork
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # What wg-quick takes as a name, without `+`, which iptables reads as a wildcard, and not beginning with a hyphen.
 _INTERFACE = re.compile(r"[A-Za-z0-9_.=][A-Za-z0-9_.=-]*")
+# Only one case: two interfaces whose names differ in case alone would share their chains.
+_TUNNEL_INTERFACE = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 _INTERFACE_LENGTH = 15  # IFNAMSIZ of Linux, less the closing zero
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 _SPECIAL = tuple(
@@ -73,6 +75,16 @@ def number(value: object, first: int, last: int) -> int:
 def is_label(value: str) -> bool:
     """True for a DNS label in lower case (RFC 1123, 2.1), which every site's and network's name is."""
     return _LABEL.fullmatch(value) is not None
+
+
+def tunnel_interface(value: object) -> str:
+    """The name of the tunnel's interface, which also names its chains (in upper case), files and unit on the hosts."""
+    name = interface(value)
+    if not _TUNNEL_INTERFACE.fullmatch(name):
+        raise ValueError(
+            f"'{name}' is no name for the tunnel; it may hold a-z, 0-9 and _ . - and begins with a-z or 0-9"
+        )
+    return name
 
 
 def interface(value: object) -> str:

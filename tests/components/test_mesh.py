@@ -95,9 +95,10 @@ def test_commands_are_constant_bounded_and_run_by_root(recorder: Recorder, user:
 
     program()
     helper = "/usr/local/sbin/wireguard-mesh"
-    assert recorder.inputs("nyc-config")["create"] == f"{prefix}timeout 120 {helper} apply wg0"
-    assert recorder.inputs("nyc-confirm")["create"] == f"{prefix}timeout 60 {helper} confirm wg0"
-    assert recorder.inputs("nyc-host")["delete"] == f"test ! -x {helper} || {prefix}timeout 120 {helper} remove wg0"
+    assert recorder.inputs("nyc-config")["create"] == f"{prefix}timeout -k 60 120 {helper} apply wg0"
+    assert recorder.inputs("nyc-confirm")["create"] == f"{prefix}timeout -k 60 60 {helper} confirm wg0"
+    remove = f"test ! -x {helper} || exec timeout -k 60 120 {helper} remove wg0"
+    assert recorder.inputs("nyc-host")["delete"] == f"{prefix}sh -c '{remove}'"
     for command in ("host", "config", "confirm"):
         inputs = recorder.inputs(f"nyc-{command}")
         assert inputs["logging"] == "none"

@@ -59,6 +59,6 @@ def test_documentation_addresses_are_refused_outside_the_lab_and_taken_inside(
     with pytest.raises(pulumi.RunError, match=r"203\.0\.113\.10 is an example"):
         run(good())
     assert recorder.registered == []
-    monkeypatch.setenv("WIREGUARD_MESH_LAB", "wgm-test/engine")
+    monkeypatch.setenv("WIREGUARD_MESH_LAB", "test/engine")
     run(good())
     assert len(recorder.names("command:remote:Command")) == 3 * 3

@@ -102,7 +102,7 @@ def test_ssh_defaults_hold_for_every_colo_that_says_nothing_else() -> None:
         pytest.param({"mesh.tunnel": ["10.99.0.0/24"]}, id="a list of one"),
         pytest.param({"mesh.tunnel": "10.99.0.0/29"}, id="a small tunnel network"),
         pytest.param({"mesh.mtu": 1280}, id="the least MTU of IPv6"),
-        pytest.param({"mesh.interface": "wg-mesh_0.1=abcd"[:15]}, id="the longest interface name"),
+        pytest.param({"mesh.interface": "wg-mesh_0.1-abcd"[:15]}, id="the longest interface name"),
         pytest.param({"sites.fra.networks.lan.cidr": "10.20.1.0/24"}, id="a network beside another"),
         pytest.param(
             {"sites.fra.networks.dmz": {"cidr": "10.41.0.0/24", "interface": "eth1"}}, id="two on an interface"

@@ -4,6 +4,13 @@ import pytest
 
 from tests.mesh.config.configs import HOST_KEY, Row, changed, faults
 
+
+def _no_tunnel_name(name: str) -> Row:
+    way_out = "it may hold a-z, 0-9 and _ . - and begins with a-z or 0-9"
+    report = [f"mesh.interface: '{name}' is no name for the tunnel; {way_out}"]
+    return f"the tunnel's interface is not called {name}", {"mesh.interface": name}, report
+
+
 TABLE: list[Row] = [
     (
         "networks of two sites that overlap are a fault of the later one",
@@ -182,6 +189,7 @@ TABLE: list[Row] = [
             "sites.fra.networks.lan.interface: 'eth1/2' is no interface name; it may hold letters, digits and _ . = -",
         ],
     ),
+    *(_no_tunnel_name(name) for name in ("Wg0", "wg=0", "_wg0", ".wg")),
     (
         "a network lies behind neither the loopback nor the tunnel's interface",
         {"sites.ams.networks.lan.interface": "lo", "sites.fra.networks.lan.interface": "wg0"},
