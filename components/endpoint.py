@@ -45,13 +45,14 @@ class Endpoint(pulumi.ComponentResource):
             f"{name}-config",
             create=commands.apply,
             stdin=bundle.apply(_text),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.host]),
+            # A host that was emptied and installed again has nothing to go on with until it gets its bundle.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.host], replace_with=[self.host]),
         )
         self.confirm = command(
             f"{name}-confirm",
             create=commands.confirm,
             stdin=bundle.apply(_generation),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.config]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.config], replace_with=[self.host]),
         )
         self.register_outputs({})
 

@@ -4,5 +4,8 @@ from pathlib import Path
 
 
 def helper_text(folder: Path) -> str:
-    """The parts in `folder` (host/*.sh), one after the other."""
-    return "".join(part.read_text() for part in sorted(folder.glob("*.sh")))
+    """The parts in `folder` (host/*.sh), one after the other. Raises FileNotFoundError where there is none."""
+    parts = sorted(folder.glob("*.sh"))
+    if not parts:
+        raise FileNotFoundError(f"there is no part of the endpoints' program, *.sh, in {folder}")
+    return "".join(part.read_text() for part in parts)

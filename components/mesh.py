@@ -38,7 +38,7 @@ class WireguardMesh(pulumi.ComponentResource):
         return Endpoint(
             site.name,
             machine=its,
-            commands=Commands(plan.interface, its.ssh.user),
+            commands=Commands(plan.interface, site.name),
             helper=helper,
             bundle=pulumi.Output.all(keys, its.machine_id).apply(partial(_bundle, plan)),
             opts=pulumi.ResourceOptions(parent=self),

@@ -6,11 +6,12 @@
 #   confirm IFACE         makes the generation named on stdin the one that the host boots with
 #   status IFACE          says what is confirmed, staged and live
 #   rollback IFACE        makes what is confirmed live again
-#   remove IFACE          takes away all of the above, and nothing else
+#   remove IFACE [SITE]   takes away all of the above, and nothing else; nothing at all where it is another site's by now
 #   load IFACE RULES, forward IFACE RULES, unload IFACE       called by wg-quick (PreUp, PostUp, PostDown)
 #
 # Exit status: 0 done; 64 wrong usage; 65 bad bundle, nothing touched; 69 something is missing on this host, nothing
-# touched; 71 the system refused a step, and the host went back; 73 cannot write; 75 pending, or another run is at work.
+# touched; 71 the system refused a step: apply and confirm went back, or say that they could not, every other verb
+# stopped there and can be run again; 73 cannot write; 75 pending, or another run is at work.
 #
 # Keys never stand in a variable or an argument, only in files below /etc/wireguard and /run that root alone can read.
 set -eu
@@ -29,12 +30,10 @@ die() { # STATUS SENTENCE...
 }
 
 begin() { # One run at a time for an interface; what wg-quick calls on behalf of a run belongs to that run.
-    mkdir -p "$run" || die 73 "cannot write $run"
     if [ "${WIREGUARD_MESH_LOCKED:-}" != "$iface" ]; then
         command -v flock >/dev/null || die 69 "flock is missing on this host; install util-linux"
-        exec 9>"$run.lock"
         waited=0
-        until flock -n 9; do
+        until lock; do
             [ "$waited" -lt 30 ] || die 75 "another run is at work on $iface; try again"
             sleep 1
             waited=$((waited + 1))
@@ -42,6 +41,7 @@ begin() { # One run at a time for an interface; what wg-quick calls on behalf of
         export WIREGUARD_MESH_LOCKED="$iface"
         rm -rf "$run"/work.*
     fi
+    mkdir -p "$run" || die 73 "cannot write $run"
     trap finish EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
@@ -50,9 +50,20 @@ begin() { # One run at a time for an interface; what wg-quick calls on behalf of
     : >"$work/changes"
 }
 
-finish() { # However this run ends, the host is on one generation.
+lock() { # `remove` takes the file away: a lock on what has no name any more keeps nobody else out
+    mkdir -p "${run%/*}" || die 73 "cannot write ${run%/*}"
+    { command exec 9>"$run.lock"; } 2>/dev/null || {
+        [ ! -d "${run%/*}" ] || die 73 "cannot write $run.lock"
+        return 1
+    }
+    flock -n 9 && [ "$(stat -Lc %d:%i /proc/self/fd/9)" = "$(stat -c %d:%i "$run.lock" 2>/dev/null)" ]
+}
+
+finish() { # An apply or confirm ends on one generation or says why not; after SIGKILL the next run goes on from there.
     status=$?
     trap '' HUP INT TERM
+    ending=1
+    [ -z "$probe" ] || ip link delete dev "$probe" 2>/dev/null || :
     if [ -n "$changing" ]; then
         go_back
     elif [ -s "$work/reason" ]; then
@@ -73,15 +84,30 @@ attempt() { # COMMAND...: sets $result; `set -e` holds inside, which it would no
     set -e
 }
 
-run() { # COMMAND...: what it says is kept for the case that it fails; no child inherits the lock
-    "$@" >"$work/said" 2>&1 9>&- || {
-        {
-            printf '%s: ' "$1"
-            grep -v '^\[#\] ip link delete' "$work/said" | tail -n 2 | tr '\n' ' ' |
-                sed 's#[A-Za-z0-9+/]\{43\}=#<key>#g' | cut -c 1-400
-        } >"$work/reason"
+attempt_step() { # COMMAND...: the same; what the shell itself says of a failure becomes the reason
+    attempt "$@" 2>"$work/spoken"
+    if [ "$result" = 0 ]; then
+        cat "$work/spoken" >&2
+    elif [ ! -s "$work/reason" ] && [ -s "$work/spoken" ]; then
+        brief <"$work/spoken" >"$work/reason"
+    fi
+}
+
+ask() { # COMMAND...: no child inherits the lock; one that hangs while this run ends, deaf to TERM, is killed
+    [ -z "$ending" ] || set -- timeout -s KILL 60 "$@"
+    "$@" 9>&-
+}
+
+run() { # COMMAND...: what it says is kept for the case that it fails; what the shell says of a killed one is not
+    { ask "$@" >"$work/said" 2>&1; } 2>/dev/null || {
+        [ -s "$work/said" ] || echo "failed or was ended without a word" >"$work/said"
+        { printf '%s: ' "$1" && grep -v '^\[#\] ip link delete' "$work/said" | brief; } >"$work/reason"
         exit 71
     }
+}
+
+brief() { # one line of what a program said at last, without keys
+    tail -n 2 | tr '\n' ' ' | sed 's#[A-Za-z0-9+/]\{43\}=#<key>#g' | cut -c 1-400
 }
 
 changed() { printf '%s\n' "$*" >>"$work/changes"; }
@@ -104,5 +130,17 @@ has_ipv6() { [ -e $ipv6/all ]; }
 
 is_ours() { # CONF
     case $(head -n 1 "$1") in '# Written by wireguard-mesh '*) ;; *) return 1 ;; esac
+}
+
+refuse_foreign() { # before anything is touched
+    if [ -f "$conf" ] && ! is_ours "$conf"; then
+        die 69 "$conf was not written by us; stop it (wg-quick down $iface) and move it away," \
+            "or name another interface in the config"
+    fi
+}
+
+replace() { # FROM TO: all of it or nothing
+    cp "$1" "$2.new"
+    mv "$2.new" "$2"
 }
 

@@ -26,7 +26,7 @@ read_bundle() {
         die 65 "the bundle's rules do not match their digest"
     [ "$(loaded_by "$work/new/conf")" = "$rules" ] || die 65 "the bundle's configuration does not load its rules"
     if cat "$work/new/rules.v4" "$work/new/rules.v6" |
-        grep -qv -e '^\*filter$' -e '^\*nat$' -e '^COMMIT$' -e "^:$chains-" -e "^-A $chains-"; then
+        grep -qvE -e '^\*filter$' -e '^\*nat$' -e '^COMMIT$' -e "^:$ours " -e "^-A $ours "; then
         die 65 "the bundle's rules name a chain that is not ours"
     fi
     for key in PrivateKey PublicKey PresharedKey; do
@@ -44,10 +44,7 @@ check_host() { # CONF FORWARDING: can this host take them? Nothing has been touc
     done
     ip -V | grep -q iproute2 || die 69 "this host's ip is not iproute2's; run 'wireguard-mesh install $iface'"
     [ -x $program ] || die 69 "$program is missing on this host; run 'install $iface' first"
-    if [ -f "$conf" ] && ! is_ours "$conf"; then
-        die 69 "$conf was not written by us; stop it (wg-quick down $iface) and move it away," \
-            "or name another interface in the config"
-    fi
+    refuse_foreign
     if is_up && [ ! -d "$dir" ]; then
         die 69 "$iface is up and not ours; take it down, or name another interface in the config"
     fi

@@ -5,7 +5,7 @@ families() { if has_ipv6; then echo 4 6; else echo 4; fi; }
 tools() { if [ "$1" = 4 ]; then tables=iptables; else tables=ip6tables; fi; }
 
 snapshot() { # of our chains as the kernel has them, from the saved rule set
-    sed -n -e "s/^\\(:$chains-[^ ]*\\) .*/\\1/p" -e "/^-A $chains-/p" "$work/saved"
+    sed -nE -e "s/^(:$ours) .*/\\1/p" -e "/^-A $ours /p" "$work/saved"
 }
 
 rules_script() { # FAMILY ID: what makes the live rules those of ID, for iptables-restore; empty where they are
@@ -24,7 +24,7 @@ JUMPS
     if [ "$2" = none ]; then
         removing=1
         : >"$work/jumps"
-        awk -v ours="^:$chains-" '
+        awk -v ours="^:$ours\$" '
             /^\*/ { table = $1 }
             $1 ~ ours {
                 chain = substr($1, 2)
@@ -38,7 +38,7 @@ JUMPS
         cp "$dir/rules/$2/rules.v$1" "$work/body"
     fi
     # Jumps need their chains, and chains cannot go before their jumps.
-    awk -v jumps="$work/jumps" -v saved="$work/saved" -v ours="^[A-Z]+ .*-j $chains-[A-Z]+\$" -v removing="$removing" '
+    awk -v jumps="$work/jumps" -v saved="$work/saved" -v ours="^[A-Z]+ .*-j $ours\$" -v removing="$removing" '
         FILENAME == jumps {
             key = $1 " " $2; rule = substr($0, length($1) + 2); keys[key]; wanted[key] = wanted[key] rule "\n"
             insert[key] = insert[key] "-I " $2 " " ++count[key] substr(rule, length($2) + 1) "\n"; next
@@ -91,15 +91,15 @@ unload_rules() {
 forwarding_settings() { # ID: "file value" lines
     # shellcheck disable=SC2013 # words are wanted
     for link in $(cat "$dir/rules/$1/forwarding"); do
-        if grep -q -e "^-A $chains-FWD .* -j ACCEPT" "$dir/rules/$1/rules.v4"; then echo "$ipv4/$link/forwarding 1"; fi
-        if has_ipv6 && grep -q -e "^-A $chains-FWD .* -j ACCEPT" "$dir/rules/$1/rules.v6"; then
+        if grep -q -e '^-A [^ ]*-FWD .* -j ACCEPT' "$dir/rules/$1/rules.v4"; then echo "$ipv4/$link/forwarding 1"; fi
+        if has_ipv6 && grep -q -e '^-A [^ ]*-FWD .* -j ACCEPT' "$dir/rules/$1/rules.v6"; then
             if [ -e $ipv6/all/force_forwarding ]; then
                 echo "$ipv6/$link/force_forwarding 1"
             else
                 # Before Linux 6.17 it is for the whole machine, which loses a default route that it learnt from a
                 # router unless accept_ra is 2 by then.
                 for setting in "$ipv6"/*/accept_ra; do
-                    if [ "$(cat "$setting")" = 1 ] || grep -q "^$setting " "$run/forwarding"; then echo "$setting 2"; fi
+                    if [ "$(cat "$setting")" = 1 ] || grep -qs "^$setting " "$run/forwarding"; then echo "$setting 2"; fi
                 done
                 echo "$ipv6/all/forwarding 1"
             fi
@@ -109,6 +109,11 @@ forwarding_settings() { # ID: "file value" lines
 
 forwarding() { # ID, or none
     touch "$run/forwarding"
+    # What our own file set at boot is not what the host had before.
+    content "$sysctl" | sed -n 's#^\(net/.*\) = 1$#/proc/sys/\1#p' | while read -r setting; do
+        [ "$(content "$setting")" != 1 ] || grep -q "^$setting " "$run/forwarding" ||
+            echo "$setting 1 0" >>"$run/forwarding"
+    done
     : >"$work/forwarding"
     [ "$1" = none ] || forwarding_settings "$1" | awk '!seen[$0]++' >"$work/forwarding"
     # The last change is undone first.
@@ -135,3 +140,29 @@ forwarding() { # ID, or none
     done <"$work/forwarding"
 }
 
+keep_forwarding() { # of a LAN interface that appears only after wg-quick has run at boot: udev or the boot sets it
+    forwarding_settings "$(loaded_by "$conf")" |
+        awk -v own="/$iface/" '!index($1, own) && /ipv4|force_forwarding/' | while read -r setting value; do
+        # Elsewhere the host forwards anyway, and will without us. IPv6 before Linux 6.17 is set for the whole machine.
+        line="${setting#/proc/sys/} = $value"
+        if grep -qs "^$setting " "$run/forwarding" || content "$sysctl" | grep -qxF "$line"; then echo "$line"; fi
+    done >"$work/sysctl"
+    if [ ! -s "$work/sysctl" ]; then
+        rm -f "$sysctl"
+    elif ! content "$sysctl" | sed 1d | cmp -s - "$work/sysctl"; then
+        {
+            echo "# Written by wireguard-mesh: the networks behind $iface forward as soon as they are there."
+            cat "$work/sysctl"
+        } >"$work/sysctl.d"
+        chmod 644 "$work/sysctl.d"
+        umask 022
+        mkdir -p "${sysctl%/*}"
+        replace "$work/sysctl.d" "$sysctl"
+    fi
+}
+
+forwards() { # ID: whether all that it needs is set
+    forwarding_settings "$1" | while read -r setting value; do
+        [ "$(content "$setting")" = "$value" ] || exit 1
+    done
+}

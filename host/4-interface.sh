@@ -24,7 +24,7 @@ set_addresses() { # CONF: new ones come before old ones go
 }
 
 set_device() { # CONF: setting even the same port or key again loses packets
-    wg show "$iface" private-key >"$work/have"
+    ask wg show "$iface" private-key >"$work/have"
     values "$1" PrivateKey >"$work/want"
     if ! cmp -s "$work/have" "$work/want"; then
         run wg set "$iface" private-key "$work/want"
@@ -32,14 +32,14 @@ set_device() { # CONF: setting even the same port or key again loses packets
     fi
     rm "$work/have" "$work/want"
     port=$(values "$1" ListenPort)
-    if [ "$(wg show "$iface" listen-port)" != "$port" ]; then
+    if [ "$(ask wg show "$iface" listen-port)" != "$port" ]; then
         run wg set "$iface" listen-port "$port"
         changed "port changed"
     fi
 }
 
 set_peers() { # CONF: peers that differ, and no other
-    wg show "$iface" dump >"$work/dump"
+    ask wg show "$iface" dump >"$work/dump"
     awk -v applied="$run/applied" -v dump="$work/dump" -v blocks="$work/blocks" -v gone="$work/gone" -v moved="$work/moved" '
         function same(a, b,    i, n, in_a, list) {
             if (split(a, list, ",") != split(b, list, ",")) return 0

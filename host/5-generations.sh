@@ -54,14 +54,14 @@ go_back() { # to what is confirmed, or to nothing
     : >"$work/reason"
     if [ -f "$dir/confirmed" ]; then
         back="went back to $(cut -c 1-12 "$dir/confirmed")"
-        attempt converge "$conf" "$(cat "$dir/confirmed")"
+        attempt_step converge "$conf" "$(cat "$dir/confirmed")"
     else
         back="took $iface down, since nothing was confirmed"
-        attempt take_down
+        attempt_step take_down
     fi
     [ "$result" = 0 ] || back="and could not go back ($(reason)); run 'wireguard-mesh rollback $iface'"
     if [ "$changing" = apply ]; then # which will be run again, and bring its bundle along
-        rm -rf "$dir/staged"
+        unstage
         prune
         rmdir "$dir/rules" "$dir" 2>/dev/null || :
     fi
@@ -75,7 +75,7 @@ stage() {
         cmp -s "$work/new/$file" "$target/$file" || replace "$work/new/$file" "$target/$file"
     done
     if [ "$(content "$dir/confirmed")" = "$generation" ] && cmp -s "$work/new/conf" "$conf"; then
-        rm -rf "$dir/staged"
+        unstage
     elif [ "$(content "$dir/staged/generation")" != "$generation" ] || ! cmp -s "$work/new/conf" "$staged"; then
         mkdir -p "$dir/staged"
         rm -f "$dir/staged/generation"
@@ -85,14 +85,22 @@ stage() {
     fi
 }
 
-replace() { # FROM TO: all of it or nothing
-    cp "$1" "$2.new"
-    mv "$2.new" "$2"
+unstage() { # A generation without its configuration would be taken for one that was committed.
+    rm -f "$dir/staged/generation"
+    rm -rf "$dir/staged"
+}
+
+commit() { # What the rename makes true is on the disk before it.
+    sync "$dir/staged"/* "$dir/staged" "$dir/rules/$(loaded_by "$staged")"/* "$dir"/rules/* "$dir/rules"
+    mv "$staged" "$conf"
+    settle
+    sync "$dir" "${dir%/*}"
 }
 
 settle() { # A run that was killed after the rename is finished.
     if [ -f "$dir/staged/generation" ] && [ ! -f "$staged" ]; then
         mv "$dir/staged/generation" "$dir/confirmed"
+        unstage
         prune
     fi
 }

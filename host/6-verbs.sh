@@ -9,9 +9,10 @@ apply() {
     [ "$result" = 0 ] || die 73 "cannot write $dir: $(cat "$work/said")"
     if [ -f "$staged" ]; then file=$staged; else file=$conf; fi
     changing=apply
-    attempt converge "$file" "$generation"
+    attempt_step converge "$file" "$generation"
     [ "$result" = 0 ] || exit 71
     changing=
+    prune
     answer applied "$generation"
 }
 
@@ -32,23 +33,21 @@ confirm() {
     if [ "$(content "$dir/staged/generation")" = "$told" ]; then
         if [ "$(live)" != "$told" ]; then # gone back or rebooted meanwhile
             changing=confirm
-            attempt converge "$staged" "$told"
+            attempt_step converge "$staged" "$told"
             [ "$result" = 0 ] || exit 71
             changing=
             die 75 "$(echo "$told" | cut -c 1-12) was not live any more and is again; confirm it once more"
         fi
-        sync "$staged" "$dir/rules/$(loaded_by "$staged")"/*
-        mv "$staged" "$conf"
-        mv "$dir/staged/generation" "$dir/confirmed"
-        rm -rf "$dir/staged"
-        sync "$dir" "${dir%/*}"
-        prune
-        echo "confirmed $(echo "$told" | cut -c 1-12)"
+        commit
+        said="confirmed $(echo "$told" | cut -c 1-12)"
     elif [ "$(content "$dir/confirmed")" = "$told" ]; then
-        echo "confirmed already"
+        said="confirmed already"
     else
         die 75 "this host does not hold that generation; apply it first"
     fi
+    attempt keep_forwarding 2>"$work/said"
+    [ "$result" = 0 ] || die 73 "$said, but cannot write $sysctl: $(cat "$work/said")"
+    echo "$said"
 }
 
 rollback() {
@@ -83,6 +82,14 @@ show_status() {
     echo "peers: $(wg show "$iface" peers | wc -l | tr -d ' ')"
     if [ -f "$staged" ] && [ "$(live)" = "$(content "$dir/staged/generation")" ]; then file=$staged; else file=$conf; fi
     id=$(content "$file" | loaded_by)
+    if [ ! -f "$dir/rules/${id:-none}/forwarding" ]; then
+        verdict=missing
+    elif forwards "$id"; then
+        verdict="in place"
+    else
+        verdict=differ
+    fi
+    echo "forwarding: $verdict"
     for family in $(families); do
         if [ ! -f "$dir/rules/${id:-none}/rules.v$family" ]; then
             verdict=missing
@@ -94,29 +101,38 @@ show_status() {
     done
 }
 
-remove() {
+remove() { # [SITE]
     begin
     settle
-    if [ ! -d "$dir" ] && { [ ! -f "$conf" ] || ! is_ours "$conf"; }; then
-        at_boot remove
-        clear_away
-        echo "nothing of ours on this host"
+    if [ -f "$staged" ]; then file=$staged; else file=$conf; fi
+    # A site that was renamed is removed under its old name when it is in place under its new one.
+    if [ -n "$1" ] && [ -f "$file" ] && is_ours "$file" && ! head -n 1 "$file" | grep -qF " for site $1. "; then
+        echo "$iface is another site's: nothing removed"
         return
     fi
-    take_down
-    at_boot remove
-    rm -rf "$dir"
-    if [ -f "$conf" ] && is_ours "$conf"; then rm -f "$conf"; fi
+    said="nothing of ours on this host"
+    if [ -d "$dir" ] || { [ -f "$conf" ] && is_ours "$conf"; }; then
+        take_down
+        unstage
+        rm -rf "$dir"
+        if [ -f "$conf" ] && is_ours "$conf"; then rm -f "$conf"; fi
+        said="removed $iface"
+    fi
+    # A configuration that is still there is somebody else's, and so is what starts it.
+    [ -f "$conf" ] || at_boot remove
     clear_away
-    echo "removed $iface"
+    echo "$said"
 }
 
-clear_away() {
-    rm -rf "$run" "$run.lock"
-    rmdir "${run%/*}" 2>/dev/null || :
+clear_away() { # the lock last, since another run may begin from there on
+    rm -f "$sysctl"
+    others=
     for other in /etc/wireguard/*.d/rules; do
-        [ ! -d "$other" ] || return 0
+        [ ! -d "$other" ] || others=1
     done
-    rm -f $program
+    [ -n "$others" ] || rm -f $program
+    rm -rf "$run"
+    rm -f "$run.lock"
+    rmdir "${run%/*}" 2>/dev/null || :
 }
 

@@ -2,6 +2,7 @@
 
 install_here() {
     begin
+    refuse_foreign
     missing=
     for pair in wg:wireguard-tools wg-quick:wireguard-tools \
         iptables-restore:iptables ip6tables-restore:iptables flock:util-linux; do
@@ -9,13 +10,15 @@ install_here() {
     done
     # Busybox's own cannot tell whose a route is.
     ip -V 2>/dev/null | grep -q iproute2 || missing="$missing iproute2"
-    if ip link add dev wgm-probe type wireguard 2>/dev/null; then
-        ip link delete dev wgm-probe
+    probe=wgm$$
+    if ip link add dev "$probe" type wireguard 2>/dev/null; then
+        ip link delete dev "$probe"
         backend="WireGuard in the kernel"
     else
         backend="wireguard-go, since the kernel has no WireGuard"
         command -v wireguard-go >/dev/null || missing="$missing wireguard-go"
     fi
+    probe=
     if [ -n "$missing" ]; then
         # shellcheck disable=SC2086 # words are wanted
         attempt install_packages $missing
@@ -30,7 +33,7 @@ install_here() {
 }
 
 put_in_place() {
-    mkdir -p ${program%/*}
+    (umask 022 && mkdir -p ${program%/*})
     cp "$0" $program.new
     chmod 755 $program.new
     mv $program.new $program
@@ -38,10 +41,12 @@ put_in_place() {
 
 install_packages() { # PACKAGES...
     if command -v apt-get >/dev/null; then
-        export DEBIAN_FRONTEND=noninteractive
+        export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
         set -- apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
-        "$@" >/dev/null 2>&1 9>&- </dev/null || run apt-get -o DPkg::Lock::Timeout=300 update </dev/null
-        run "$@" </dev/null
+        "$@" >/dev/null 2>&1 9>&- </dev/null || {
+            run apt-get -o DPkg::Lock::Timeout=300 update </dev/null
+            run "$@" </dev/null
+        }
     elif command -v dnf >/dev/null; then
         # shellcheck disable=SC2046 # words are wanted
         run dnf install -y $(printf '%s\n' "$@" | sed 's/^iproute2$/iproute/') </dev/null

@@ -3,17 +3,23 @@
 main() {
     [ $# -ge 2 ] || die 64 "usage: wireguard-mesh install|apply|confirm|status|rollback|remove IFACE"
     iface=$2
-    case $iface in [!A-Za-z0-9]* | *[!A-Za-z0-9_.-]* | ????????????????*) die 64 "no name for an interface: $iface" ;; esac
+    # In lower case, so that no two interfaces have the same chains.
+    case $iface in
+    '' | [!a-z0-9]* | *[!a-z0-9_.-]* | ????????????????*) die 64 "no name for an interface of ours: $iface" ;;
+    esac
     chains=$(printf '%s' "$iface" | tr '[:lower:]' '[:upper:]')
+    ours="$(printf '%s' "$chains" | sed 's/\./[.]/g')-(FWD|IN|SRC|PRE|POST)"
     conf=/etc/wireguard/$iface.conf dir=/etc/wireguard/$iface.d run=/run/wireguard-mesh/$iface
-    staged=$dir/staged/$iface.conf work=$run/work.$$ changing=
+    staged=$dir/staged/$iface.conf work=$run/work.$$ changing='' ending='' probe=''
+    sysctl=/etc/sysctl.d/60-wireguard-mesh-$iface.conf
     case $1:$# in
     install:2) install_here ;;
     apply:2) apply ;;
     confirm:2) confirm ;;
     status:2) show_status ;;
     rollback:2) rollback ;;
-    remove:2) remove ;;
+    remove:2) remove '' ;;
+    remove:3) remove "$3" ;;
     load:3)
         begin
         rm -f "$run/applied"

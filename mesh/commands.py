@@ -4,41 +4,44 @@ from dataclasses import dataclass
 
 HELPER = "/usr/local/sbin/wireguard-mesh"
 
+# Found out on the host: were it written down, the text of `remove` would change with the user who logs in, and a host
+# whose `remove` changes is removed first, with every tunnel.
+_AS_ROOT = 'as_root=; test "$(id -u)" = 0 || as_root="sudo -n"; $as_root'
+
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """One site's commands, for an interface, run by a user who is root or may become root by `sudo -n`.
+    """One site's commands, for an interface, run by root or by a user who may become root by `sudo -n`.
 
-    Each is bounded by `timeout`, which kills what does not end within another minute: pulumi-command has no keepalive,
+    Each is bounded by `timeout`, which kills what does not end within another minute and a half: pulumi-command has no keepalive,
     and a started command ignores cancellation.
     """
 
     interface: str
-    user: str
+    site: str
 
     @property
     def install(self) -> str:
         """Takes the helper's text on stdin, puts it into place and installs what it needs."""
-        program = f'{self._root}timeout -k 60 600 sh "$helper" install {self.interface}'
-        return f'helper=$(mktemp) && trap \'rm -f "$helper"\' EXIT && cat >"$helper" && {program}'
+        program = f'{_AS_ROOT} timeout -k 90 600 sh "$helper" install {self.interface}'
+        return f'helper=$(mktemp) && trap \'rm -f "$helper"\' EXIT && cat >"$helper" && {{ {program}; }}'
 
     @property
     def apply(self) -> str:
         """Takes the bundle on stdin."""
-        return f"{self._root}timeout -k 60 120 {HELPER} apply {self.interface}"
+        return f"{_AS_ROOT} timeout -k 90 120 {HELPER} apply {self.interface}"
 
     @property
     def confirm(self) -> str:
         """Takes the generation on stdin."""
-        return f"{self._root}timeout -k 60 60 {HELPER} confirm {self.interface}"
+        return f"{_AS_ROOT} timeout -k 90 60 {HELPER} confirm {self.interface}"
 
     @property
     def remove(self) -> str:
-        """Takes everything of ours off the host; a host that has nothing of ours is left as it is."""
-        # Root asks whether it is there: the user may not be able to look into the folder.
-        program = f"test ! -x {HELPER} || exec timeout -k 60 120 {HELPER} remove {self.interface}"
-        return f"{self._root}sh -c '{program}'"
+        """Takes everything of ours off the host, if it is still this site's.
 
-    @property
-    def _root(self) -> str:
-        return "" if self.user == "root" else "sudo -n "
+        A site that was renamed is there under its new name by the time that the old one is removed.
+        """
+        # Root asks whether it is there: the user may not be able to look into the folder.
+        program = f"test ! -x {HELPER} || exec timeout -k 90 120 {HELPER} remove {self.interface} {self.site}"
+        return f"{_AS_ROOT} sh -c '{program}'"

@@ -50,23 +50,42 @@ def traces(host: Host) -> str:
     """What could be left of us anywhere on the host."""
     return _WITHOUT_RULES.sub("", rules(host, 4) + rules(host, 6)) + host.sh(
         "ip -o link | cut -d: -f2; ip route; ip rule; ip -6 route | grep -v ^fe80 || :;"
-        "find /etc/wireguard /etc/systemd /etc/init.d /usr/local/*bin /run -path /run/wireguard -prune -o -print"
+        "find /etc/wireguard /etc/systemd /etc/init.d /etc/sysctl.d /usr/local/*bin /run"
+        " -path /run/wireguard -prune -o -print"
         " | sort;"
         "cd /proc/sys/net; grep -r . ipv4/conf/*/forwarding ipv6/conf/*/*forwarding ipv6/conf/*/accept_ra;"
         "ps -eo comm= | grep -c wireguard-go || :"
     )
 
 
+def forwarding(host: Host, link: str) -> tuple[str, str]:
+    """Whether IPv4 and IPv6 that come in there are forwarded. Before Linux 6.17, IPv6 has one answer for all links."""
+    ipv6 = f"/proc/sys/net/ipv6/conf/{link}/force_forwarding"
+    if not forwards_by_interface(host):
+        ipv6 = "/proc/sys/net/ipv6/conf/all/forwarding"
+    return host.read(f"/proc/sys/net/ipv4/conf/{link}/forwarding").strip(), host.read(ipv6).strip()
+
+
+def forwards_by_interface(host: Host) -> bool:
+    """Whether the kernel forwards IPv6 by interface, as from Linux 6.17 on."""
+    return host.exists("/proc/sys/net/ipv6/conf/all/force_forwarding")
+
+
 class Ping:
     """A flow of pings at 10 ms intervals. `lost` waits until later ones are answered: none is still on its way."""
 
-    def __init__(self, host: Host, address: str) -> None:
+    def __init__(self, host: Host, address: str, deadline: int = 120) -> None:
+        """`deadline` in seconds ends the flow, so that one without answers is noticed."""
         self._host = host
-        self._process = host.start("ping", "-n", "-i", "0.01", address)
+        self._process = host.start("ping", "-n", "-i", "0.01", "-w", str(deadline), address)
         self._answered: set[int] = set()
 
     def __enter__(self) -> Self:
-        self._read_until(5)
+        try:
+            self._read_until(5)
+        except AssertionError:
+            self._host.kill(self._process)
+            raise
         return self
 
     def __exit__(

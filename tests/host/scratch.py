@@ -116,6 +116,25 @@ class Host:
         """Puts the helper in place as `host` does, without its package and boot checks."""
         self.run("install", "-D", "-m", "755", str(HELPER), "/usr/local/sbin/wireguard-mesh")
 
+    def without_kernel_wireguard(self) -> None:
+        """Has `ip` and /sys answer as on a kernel that was built without WireGuard, so that wireguard-go is used."""
+        self._intercept_ip('case "$*" in *"type wireguard"*) echo "Error: Unknown device type." >&2; exit 2 ;; esac')
+        # wg-quick turns to wireguard-go only where the kernel's module is not there either.
+        self.run("mount", "-t", "tmpfs", "tmpfs", "/sys/module")
+
+    def with_kernel_wireguard(self) -> None:
+        """Has `ip` answer as on a kernel with WireGuard; what it makes is a bridge. The calls are in /run/ip.calls."""
+        self._intercept_ip(
+            'case "$*" in *"type wireguard"*) echo "$*" >>/run/ip.calls; set -- link add dev "$4" type bridge ;;'
+            ' "link delete"*) echo "$*" >>/run/ip.calls ;; esac'
+        )
+
+    def _intercept_ip(self, script: str) -> None:
+        # In the place of the program itself, since wg-quick puts its own folder first in PATH.
+        self.run("sh", "-euc", "cp $(command -v ip) /run/ip; cat >/run/intercept; chmod 755 /run/intercept;"
+                 ' mount --bind /run/intercept "$(readlink -f "$(command -v ip)")"',
+                 stdin=f'#!/bin/sh\n{script}\nexec /run/ip "$@"\n')  # fmt: skip
+
     def helper(self, verb: str, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """The finished helper, as the remote commands call it."""
         return self.try_("/usr/local/sbin/wireguard-mesh", verb, *(words or ("wg0",)), stdin=stdin)

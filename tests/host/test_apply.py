@@ -4,7 +4,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 from mesh.model import Network, SiteName
-from tests.host.observe import Ping, peers, rules, state
+from tests.host.observe import Ping, forwarding, forwards_by_interface, peers, rules, state
 from tests.host.scratch import Host
 from tests.host.sites import AMS, NYC, SFO, Keys, between, settle
 from tests.mesh.meshes import network
@@ -127,15 +127,15 @@ def test_a_changed_port_and_private_key_are_set_without_a_restart(pair: dict[str
 
 
 def test_only_the_interfaces_that_a_grant_involves_forward(nyc: Host, keys: Keys) -> None:
-    forwarding = "cd /proc/sys/net; cat ipv4/conf/{0}/forwarding ipv6/conf/{0}/force_forwarding"
     other: Network = network("lan", "10.50.0.0/24", interface="br1")(SiteName("nyc"))
     nyc.sh("ip link add br1 type bridge; ip link set br1 up")
     both = replace(NYC, networks=(*NYC.networks, other))
     settle(nyc, keys.bundle(between(both, AMS, access=(("ams.lan", "nyc.virbr0 nyc.lan", ""),)), "nyc"))
-    assert [nyc.sh(forwarding.format(link)) for link in ("wg0", "virbr0", "br1", "lo")] == ["1\n1\n"] * 3 + ["0\n0\n"]
+    elsewhere = "0" if forwards_by_interface(nyc) else "1"
+    assert [forwarding(nyc, link) for link in ("wg0", "virbr0", "br1", "lo")] == [("1", "1")] * 3 + [("0", elsewhere)]
     settle(nyc, keys.bundle(between(both, AMS, access=(("ams.lan", "nyc.lan", ""),)), "nyc"))
     # The network that is left has IPv4 only, and so nothing forwards IPv6.
-    assert [nyc.sh(forwarding.format(link)) for link in ("wg0", "virbr0", "br1")] == ["1\n0\n", "0\n0\n", "1\n0\n"]
+    assert [forwarding(nyc, link) for link in ("wg0", "virbr0", "br1")] == [("1", "0"), ("0", "0"), ("1", "0")]
     assert nyc.read("/proc/sys/net/ipv4/conf/all/forwarding") == "0\n"
 
 

@@ -59,6 +59,8 @@ def test_a_bad_first_bundle_leaves_a_blank_host_blank(nyc: Host, keys: Keys) -> 
         ("@interface wg0", "@interface wg1", "is for another interface"),
         ("PreUp = /usr/local/sbin/wireguard-mesh load", "# PreUp =", "does not load its rules"),
         ("-A WG0-IN -j DROP", "-A INPUT -j DROP", "name a chain that is not ours"),
+        ("-A WG0-IN -j DROP", "-A WG0-B-IN -j DROP", "name a chain that is not ours"),
+        (":WG0-SRC -", ":WG0-SRCX -", "name a chain that is not ours"),
         (":WG0-SRC - [0:0]", "-F FORWARD", "name a chain that is not ours"),
         ("@machine", "@extra\n@machine", "lacks a section, or has one more"),
         ("@end\n", "@end\nmore\n", "lacks a section, or has one more"),
@@ -94,6 +96,9 @@ def test_a_later_format_of_the_bundle_is_refused(nyc: Host, keys: Keys) -> None:
         ("frob", "wg0"),
         ("apply", "../x"),
         ("apply", "w" * 16),
+        ("apply", "WG0"),
+        ("apply", "wG0"),
+        ("apply", ""),
         ("load", "wg0"),
     ],
 )

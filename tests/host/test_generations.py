@@ -1,6 +1,7 @@
 """Generations: what confirm takes and refuses, where a host goes back to, and two runs at once."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -183,10 +184,99 @@ def test_a_run_beside_one_that_never_ends_is_told_so(nyc: Host, keys: Keys) -> N
     nyc.answer("status")
     holder = nyc.start("flock", "/run/wireguard-mesh/wg0.lock", "cat")
     nyc.sh("until ! flock -n /run/wireguard-mesh/wg0.lock true; do :; done")
-    # A clock that runs a thousand times as fast, so that the minute of waiting is soon over.
+    # A clock that runs a thousand times as fast, so that the half minute of waiting is soon over.
     nyc.sh("printf '#!/bin/sh\\nexec true\\n' >/usr/local/bin/sleep; chmod 755 /usr/local/bin/sleep")
     done = nyc.helper("apply", stdin=keys.bundle(between(NYC, AMS), "nyc").text)
     assert (done.returncode, done.stdout) == (PENDING, "")
     assert "another run is at work on wg0" in done.stderr
     nyc.kill(holder)
     nyc.answer("apply", stdin=keys.bundle(between(NYC, AMS), "nyc").text)
+
+
+def test_a_lock_that_remove_took_away_meanwhile_is_taken_anew(nyc: Host, keys: Keys) -> None:
+    lock = "/run/wireguard-mesh/wg0.lock"
+    nyc.answer("status")
+    removing = nyc.start("flock", lock, "cat")
+    nyc.sh(f"until ! flock -n {lock} true; do :; done")
+    # Its first wait lasts until both locks are as they shall be, and no other one lasts at all.
+    fake = "#!/bin/sh\ntouch /run/waits\nuntil [ -e /run/go ]; do :; done\n"
+    nyc.run("sh", "-c", "cat >/usr/local/bin/sleep; chmod 755 /usr/local/bin/sleep", stdin=fake)
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(nyc.helper, "apply", stdin=keys.bundle(between(NYC, AMS), "nyc").text)
+        nyc.sh(f"until [ -e /run/waits ]; do :; done; rm {lock}")
+        another = nyc.start("flock", lock, "cat")
+        nyc.sh(f"until [ -e {lock} ] && ! flock -n {lock} true; do :; done")
+        nyc.kill(removing)
+        nyc.run("touch", "/run/go")
+        done = waiting.result(timeout=60)
+    assert done.returncode == PENDING
+    assert "another run is at work on wg0" in done.stderr
+    nyc.kill(another)
+    nyc.answer("apply", stdin=keys.bundle(between(NYC, AMS), "nyc").text)
+
+
+def test_a_run_that_was_killed_while_it_took_a_staged_generation_back_confirms_nothing(nyc: Host, keys: Keys) -> None:
+    first, second = (keys.bundle(mesh, "nyc") for mesh in (between(NYC, AMS), between(NYC, AMS, SFO)))
+    settle(nyc, first)
+    nyc.answer("apply", stdin=second.text)
+    # rm takes the folder's files in any order, and the machine stops after the first of them.
+    fake = 'case "$*" in "-rf "*/staged) /bin/rm -f "$2/wg0.conf"; kill -9 $PPID ;; *) exec /bin/rm "$@" ;; esac'
+    nyc.run("sh", "-c", "cat >/usr/local/bin/rm; chmod 755 /usr/local/bin/rm", stdin=f"#!/bin/sh\n{fake}\n")
+    assert nyc.helper("apply", stdin=first.text).returncode != 0
+    nyc.sh("/bin/rm /usr/local/bin/rm")
+    nyc.answer("rollback")
+    assert f"confirmed: {first.generation}\nstaged: none" in nyc.answer("status")
+
+
+def test_applies_that_nobody_confirms_leave_no_rules_behind(nyc: Host, keys: Keys) -> None:
+    settle(nyc, keys.bundle(between(NYC, AMS), "nyc"))
+    for port in (443, 444, 445):
+        last = keys.bundle(between(NYC, AMS, access=(("ams.lan", "nyc.virbr0", f"tcp/{port}"),)), "nyc")
+        nyc.answer("apply", stdin=last.text)
+        assert len(nyc.sh("ls /etc/wireguard/wg0.d/rules").split()) == 2, "what is confirmed, and what is staged"
+    assert nyc.answer("confirm", stdin=last.generation) == f"confirmed {last.generation[:12]}"
+
+
+def test_a_program_that_hangs_for_ever_cannot_keep_a_run_from_its_end(nyc: Host, keys: Keys) -> None:
+    settle(nyc, keys.bundle(between(NYC, AMS), "nyc"))
+    hanging = '[ $1 != addconf ] || touch /run/hangs; [ ! -e /run/hangs ] || exec sleep 1000; exec /usr/bin/wg "$@"'
+    nyc.run("sh", "-c", "cat >/usr/local/bin/wg; chmod 755 /usr/local/bin/wg", stdin=f"#!/bin/sh\n{hanging}\n")
+    # The minute that each is given is a second.
+    hurried = '#!/bin/sh\n[ "$*" != "${*#-s KILL 60 }" ] || exit 99\nshift 3\nexec /usr/bin/timeout -s KILL 1 "$@"\n'
+    nyc.run("sh", "-c", "cat >/usr/local/bin/timeout; chmod 755 /usr/local/bin/timeout", stdin=hurried)
+    wider = keys.bundle(between(NYC, AMS, SFO), "nyc")
+    ended = nyc.try_(
+        "/usr/bin/timeout", "2", "/usr/local/sbin/wireguard-mesh", "apply", "wg0", stdin=wider.text, timeout=30
+    )
+    assert ended.returncode == 124
+    assert "and could not go back" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    nyc.run("rm", "/usr/local/bin/wg")
+    nyc.answer("rollback")
+    assert nyc.answer("apply", stdin=keys.bundle(between(NYC, AMS), "nyc").text) == "nothing changed"
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_a_reason_that_the_shell_has_is_said_in_one_line(nyc: Host, keys: Keys, confirmed: bool) -> None:
+    if confirmed:
+        settle(nyc, keys.bundle(between(NYC, AMS, access=()), "nyc"))
+    nyc.sh("mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys")
+    done = nyc.helper("apply", stdin=keys.bundle(between(NYC, AMS), "nyc").text)
+    assert (done.returncode, done.stdout) == (WENT_BACK, "")
+    assert "Read-only file system" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_flow_without_an_answer_is_noticed(nyc: Host) -> None:
+    nyc.sh("iptables -A INPUT -i lo -j DROP")
+    with pytest.raises(AssertionError, match="ping ended"), Ping(nyc, "127.0.0.1", deadline=1):
+        pass
+
+
+def test_remove_for_a_site_leaves_alone_what_is_another_sites_by_now(nyc: Host, keys: Keys) -> None:
+    settle(nyc, keys.bundle(between(NYC, AMS), "nyc"))
+    before = state(nyc)
+    for other in ("newyork", "ny", "nyc."):
+        assert nyc.answer("remove", "wg0", other) == "wg0 is another site's: nothing removed"
+    assert state(nyc) == before
+    assert nyc.answer("remove", "wg0", "nyc") == "removed wg0"

@@ -92,7 +92,10 @@ def test_a_hand_written_configuration_is_refused_and_left_alone(nyc: Host) -> No
     nyc.run("chmod", "600", "/etc/wireguard/wg0.conf")
     nyc.run("wg-quick", "up", "wg0")
     _refused(nyc, KEYS.bundle(between(NYC, AMS), "nyc"), "wg0.conf was not written by us", "wg-quick down wg0")
-    nyc.answer("remove")
+    done = nyc.try_("sh", str(HELPER), "install", "wg0")
+    assert (done.returncode, done.stdout) == (LACKING, "")
+    assert "wg0.conf was not written by us; stop it (wg-quick down wg0) and move it away" in done.stderr
+    assert nyc.answer("remove") == "nothing of ours on this host"
     assert nyc.read("/etc/wireguard/wg0.conf") == "[Interface]\nListenPort = 1234\n"
     assert nyc.run("wg", "show", "wg0", "listen-port") == "1234\n"
 

@@ -23,7 +23,7 @@ def _install(host: Host) -> str:
 
 def test_it_puts_itself_in_place_once(blank: Host) -> None:
     said = _install(blank)
-    assert said.startswith("installed: wireguard-go, since the kernel has no WireGuard; neither systemd nor OpenRC")
+    assert "; neither systemd nor OpenRC is here" in said
     assert blank.read("/usr/local/sbin/wireguard-mesh") == HELPER.read_text()
     stat = ("stat", "-c", "%a %i %y", "/usr/local/sbin/wireguard-mesh")
     before = blank.run(*stat)
@@ -36,22 +36,75 @@ def test_it_puts_itself_in_place_once(blank: Host) -> None:
 
 
 def test_packages_that_are_missing_are_added_and_no_others(blank: Host) -> None:
+    blank.without_kernel_wireguard()
     _program(blank, "apt-get", APT)
-    assert "packages" not in _install(blank)
+    assert _install(blank).startswith("installed: wireguard-go, since the kernel has no WireGuard; neither")
     assert not blank.exists("/run/calls")
     # A file that nobody may execute hides the program.
     blank.sh("touch /run/hidden; mount --bind /run/hidden /usr/bin/wireguard-go")
     assert _install(blank).endswith("; packages added: wireguard-go")
+    assert blank.exists("/usr/local/sbin/wireguard-mesh")
     install = "apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 wireguard-go"
     assert blank.read("/run/calls").splitlines() == [
         install,
         "apt-get -o DPkg::Lock::Timeout=300 update",
         install,
     ]
+    # With lists that name it, once is enough.
+    blank.sh("rm /run/calls; mount --bind /run/hidden /usr/bin/wireguard-go")
+    assert _install(blank).endswith("; packages added: wireguard-go")
+    assert blank.read("/run/calls").splitlines() == [install]
+
+
+def test_wireguard_in_the_kernel_needs_no_package_and_the_probe_leaves_nothing(blank: Host) -> None:
+    blank.with_kernel_wireguard()
+    _program(blank, "apt-get")
+    if blank.exists("/usr/bin/wireguard-go"):
+        blank.sh("touch /run/hidden; mount --bind /run/hidden /usr/bin/wireguard-go")
+    before = blank.sh("ip -o link | cut -d: -f2")
+    assert _install(blank).startswith("installed: WireGuard in the kernel; neither")
+    assert blank.sh("ip -o link | cut -d: -f2") == before
+    added, deleted = blank.read("/run/ip.calls").splitlines()
+    name = added.split()[3]
+    assert (added, deleted) == (f"link add dev {name} type wireguard", f"link delete dev {name}")
+    assert name.removeprefix("wgm").isdecimal(), "one of its own for each run"
+    assert not blank.exists("/run/calls")
+
+
+def test_a_probe_is_taken_away_by_an_install_that_is_ended(blank: Host) -> None:
+    blank.with_kernel_wireguard()
+    before = blank.sh("ip -o link | cut -d: -f2")
+    ending = '/run/ip "$@"; [ "$6" != bridge ] || kill -TERM $PPID'
+    blank.run("tee", "/run/intercept", stdin=blank.read("/run/intercept").replace('exec /run/ip "$@"', ending))
+    assert blank.try_("sh", str(HELPER), "install", "wg0").returncode == 143
+    assert "type wireguard" in blank.read("/run/ip.calls")
+    assert blank.sh("ip -o link | cut -d: -f2") == before
+
+
+def test_the_folder_that_it_makes_for_itself_is_open_to_everybody(blank: Host) -> None:
+    blank.sh("rm -rf /usr/local/sbin")
+    _install(blank)
+    assert blank.run("stat", "-c", "%a", "/usr/local/sbin") == "755\n"
+
+
+@pytest.mark.parametrize("starter", ["systemd", "OpenRC"])
+def test_an_interface_of_the_users_own_stays_started_at_boot(blank: Host, starter: str) -> None:
+    _program(blank, "systemctl")
+    _program(blank, "rc-update")
+    blank.sh("mkdir -p /run/systemd/system" if starter == "systemd" else
+             "touch /etc/init.d/wg-quick; ln -s wg-quick /etc/init.d/wg-quick.wg0")  # fmt: skip
+    blank.run("tee", "/etc/wireguard/wg0.conf", stdin="[Interface]\nListenPort = 1234\n")
+    before = traces(blank)
+    for verb in ("install", "remove"):
+        done = blank.try_("sh", str(HELPER), verb, "wg0")
+        assert done.returncode == (69 if verb == "install" else 0)
+    assert not blank.exists("/run/calls")
+    assert traces(blank) == before
 
 
 def test_a_package_that_cannot_be_had_is_said(blank: Host) -> None:
     _program(blank, "apt-get", "#!/bin/sh\necho 'E: Unable to locate package' >&2\nexit 100\n")
+    blank.without_kernel_wireguard()
     blank.sh("touch /run/hidden; mount --bind /run/hidden /usr/bin/wireguard-go")
     done = blank.try_("sh", str(HELPER), "install", "wg0")
     assert (done.returncode, done.stdout) == (69, "")
@@ -86,17 +139,25 @@ def test_openrc_starts_the_interface_at_boot_until_it_is_removed(blank: Host) ->
     assert traces(blank) == before
 
 
+def _has_busybox(host: Host) -> None:
+    found = host.try_("sh", "-c", "command -v busybox").returncode == 0
+    assert found, "busybox is missing, on which this has to run; `make test` installs it"
+
+
 @pytest.mark.parametrize("shell", ["dash", "busybox", "bash --posix"])
 def test_any_posix_shell_parses_it(blank: Host, shell: str) -> None:
+    if shell == "busybox":
+        _has_busybox(blank)
     words = [*shell.split(), *(["sh"] if shell == "busybox" else [])]
     blank.run(*words, "-n", str(HELPER))
 
 
 def test_all_of_it_runs_on_busybox(nyc: Host) -> None:
     """As on Alpine: ash for /bin/sh, and every tool that busybox has is busybox's; `ip` alone must be iproute2's."""
+    _has_busybox(nyc)
     nyc.sh(
-        "for tool in awk cat chmod cmp cp cut grep head mkdir mv rm rmdir sed sha256sum sleep sort sync tail touch tr"
-        ' wc; do ln -s "$(command -v busybox)" /usr/local/bin/$tool; done;'
+        "for tool in awk cat chmod cmp cp cut grep head mkdir mv rm rmdir sed sha256sum sleep sort stat"
+        ' sync tail timeout touch tr wc; do ln -s "$(command -v busybox)" /usr/local/bin/$tool; done;'
         ' mount --bind "$(command -v busybox)" "$(readlink -f /bin/sh)"'
     )
     assert "BusyBox" in nyc.try_("sh", "--help").stderr

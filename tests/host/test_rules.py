@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.host.observe import Ping, foreign_rules, rules, state, traces
+from mesh.model import SiteName
+from tests.host.observe import Ping, foreign_rules, forwarding, rules, state, traces
 from tests.host.scratch import Host
 from tests.host.sites import AMS, NYC, SFO, Keys, between, settle
-from tests.mesh.meshes import mesh, site
+from tests.mesh.meshes import mesh, network, site
 
 # As Docker, ufw and people leave them: chains, policies, rules before and after where ours go, all tables.
 FOREIGN = """
@@ -30,6 +31,7 @@ COMMIT
 -A PREROUTING -i eth9 -j MARK --set-xmark 0x1/0xffffffff
 COMMIT
 """
+SYSCTL = "/etc/sysctl.d/60-wireguard-mesh-wg0.conf"
 JUMPS = ["-A FORWARD -i wg0 -j WG0-FWD", "-A FORWARD -o wg0 -j WG0-FWD", "-A INPUT -i wg0 -j WG0-IN"]
 
 
@@ -138,8 +140,7 @@ def test_wg_quick_down_and_up_restores_everything_by_itself(nyc: Host, keys: Key
     before = state(nyc)
     nyc.run("wg-quick", "down", "wg0")
     assert "WG0" not in rules(nyc) + rules(nyc, 6)
-    assert nyc.read("/proc/sys/net/ipv4/conf/virbr0/forwarding") == "0\n"
-    assert nyc.read("/proc/sys/net/ipv6/conf/virbr0/force_forwarding") == "0\n"
+    assert forwarding(nyc, "virbr0") == ("0", "0")
     nyc.run("wg-quick", "up", "wg0")
     after = state(nyc)
     for name in ("rules", "device", "peers", "routes", "forwarding", "files"):
@@ -162,17 +163,81 @@ def test_a_host_whose_lan_interface_is_late_at_boot_still_comes_up(nyc: Host, ke
     booted = nyc.try_("wg-quick", "up", "wg0")
     assert booted.returncode == 0
     assert "virbr0/forwarding: nothing is forwarded there" in booted.stderr
+    assert "forwarding: differ" in nyc.answer("status")
 
 
-def test_a_second_mesh_on_the_host_is_left_alone(nyc: Host, keys: Keys) -> None:
+def _boot(host: Host) -> None:
+    """A boot at which LAN interfaces appear only after wg-quick has run. udev has sysctl look at each that appears."""
+    host.sh("wg-quick down wg0; rm -r /run/wireguard-mesh; ip link del virbr0; wg-quick up wg0 2>/dev/null")
+    host.sh(
+        "ip link add virbr0 type bridge; ip link set virbr0 up; sysctl -q -p /etc/sysctl.d/60-wireguard-mesh-*.conf"
+    )
+
+
+def test_a_lan_interface_that_appears_after_wg_quick_at_boot_forwards(nyc: Host, keys: Keys) -> None:
+    before = traces(nyc)
+    nyc.answer("apply", stdin=keys.bundle(between(NYC, AMS), "nyc").text)
+    assert not nyc.exists(SYSCTL), "nothing is confirmed yet"
     settle(nyc, keys.bundle(between(NYC, AMS), "nyc"))
+    assert nyc.run("stat", "-c", "%a", SYSCTL) == "644\n"
+    assert "wg0/" not in nyc.read(SYSCTL)
+    live = forwarding(nyc, "virbr0")
+    _boot(nyc)
+    assert forwarding(nyc, "virbr0") == live == ("1", "1")
+    assert forwarding(nyc, "lo")[0] == "0"
+    assert "forwarding: in place" in nyc.answer("status")
+    assert settle(nyc, keys.bundle(between(NYC, AMS), "nyc")) == ("nothing changed", "confirmed already")
+    nyc.answer("remove")
+    nyc.install()
+    nyc.sh("ip address add 192.168.122.1/24 dev virbr0; ip address add fd22::1/64 dev virbr0")
+    assert traces(nyc) == before
+
+
+def test_what_the_host_forwards_by_itself_is_not_ours_after_a_boot_either(nyc: Host, keys: Keys) -> None:
+    nyc.sh(
+        "cd /proc/sys/net; echo 1 | tee ipv4/conf/virbr0/forwarding ipv6/conf/all/forwarding;"
+        "[ ! -e ipv6/conf/virbr0/force_forwarding ] || echo 1 >ipv6/conf/virbr0/force_forwarding"
+    )
+    for _ in range(2):
+        settle(nyc, keys.bundle(between(NYC, AMS), "nyc"))
+    assert not nyc.exists(SYSCTL)
+    nyc.answer("remove")
+    assert forwarding(nyc, "virbr0") == ("1", "1")
+
+
+def test_only_families_that_a_grant_involves_are_kept_for_the_next_boot(nyc: Host, keys: Keys) -> None:
+    nyc.sh("ip link add lan.5 type bridge; ip link set lan.5 up")
+    other = replace(NYC, networks=(network("lan", "10.50.0.0/24", interface="lan.5")(SiteName("nyc")),))
+    settle(nyc, keys.bundle(between(other, AMS, access=(("ams.lan", "nyc.lan", ""),)), "nyc"))
+    assert nyc.read(SYSCTL).splitlines()[1:] == ["net/ipv4/conf/lan.5/forwarding = 1"]
+    settle(nyc, keys.bundle(between(other, AMS, access=()), "nyc"))
+    assert not nyc.exists(SYSCTL)
+
+
+@pytest.mark.parametrize("name", ["mesh1", "wg0-b", "wg0.b"])
+def test_a_second_mesh_on_the_host_is_left_alone(nyc: Host, keys: Keys, name: str) -> None:
+    first = keys.bundle(between(NYC, AMS), "nyc")
     here = replace(site("nyc", "10.98.0.1", endpoint="203.0.113.1"), listen_port=51999)
     there = site("fra", "10.98.0.2", endpoint="203.0.113.4")
-    second = replace(mesh(here, there, tunnel=["10.98.0.0/24"]), interface="mesh1")
+    second = replace(mesh(here, there, tunnel=["10.98.0.0/24"]), interface=name)
     bundle = Keys().bundle(second, "nyc")
+
+    def settle_second() -> None:
+        nyc.answer("apply", name, stdin=bundle.text)
+        nyc.answer("confirm", name, stdin=bundle.generation)
+
+    settle_second()
     alone = traces(nyc)
-    nyc.answer("apply", "mesh1", stdin=bundle.text)
-    nyc.answer("confirm", "mesh1", stdin=bundle.generation)
-    assert "-A FORWARD -i mesh1 -j MESH1-FWD" in rules(nyc)
-    nyc.answer("remove", "mesh1")
+    assert f"-A FORWARD -i {name} -j {name.upper()}-FWD" in rules(nyc)
+    settle(nyc, first)
+    both = traces(nyc)
+    settle_second()
+    settle(nyc, first)
+    assert sorted(traces(nyc).splitlines()) == sorted(both.splitlines())
+    nyc.answer("remove", "wg0")
     assert traces(nyc) == alone
+    settle(nyc, first)
+    assert sorted(traces(nyc).splitlines()) == sorted(both.splitlines())
+    nyc.answer("remove", name)
+    assert f"{name.upper()}-" not in rules(nyc)
+    assert "differ" not in nyc.answer("status")

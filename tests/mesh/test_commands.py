@@ -1,0 +1,78 @@
+"""The remote commands, run by a real shell with stand-ins for the programs that they call."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mesh.commands import HELPER, Commands
+
+NYC = Commands("wg0", "nyc")
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """A folder with an `id` that says what the test wants; `sudo` and `timeout` say how they were called."""
+    for name, text in {
+        "id": 'echo "$AM"',
+        "sudo": 'echo "sudo $1"; shift; exec "$@"',
+        "timeout": 'echo "timeout $*"; cat',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    return tmp_path
+
+
+def said(programs: Path, command: str, user: int) -> list[str]:
+    done = subprocess.run(
+        ["sh", "-c", command],
+        env={"PATH": f"{programs}:/usr/bin:/bin", "AM": str(user)},
+        input="the text on stdin",
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=10,
+    )
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("command", "call"),
+    [
+        (NYC.apply, f"timeout -k 90 120 {HELPER} apply wg0"),
+        (NYC.confirm, f"timeout -k 90 60 {HELPER} confirm wg0"),
+    ],
+)
+def test_root_runs_the_helper_and_another_user_does_so_by_sudo(programs: Path, command: str, call: str) -> None:
+    assert said(programs, command, 0) == [call, "the text on stdin"]
+    assert said(programs, command, 1000) == ["sudo -n", call, "the text on stdin"]
+
+
+def test_install_runs_what_came_on_stdin_and_leaves_no_file(programs: Path) -> None:
+    (programs / "timeout").write_text('#!/bin/sh\necho "$1 $2 $3 $4 $6 $7"; cat "$5"; echo; echo "$5" >&2\n')
+    for user, before in ((0, []), (1000, ["sudo -n"])):
+        assert said(programs, NYC.install, user) == [*before, "-k 90 600 sh install wg0", "the text on stdin"]
+    done = subprocess.run(
+        ["sh", "-c", NYC.install],
+        env={"PATH": f"{programs}:/usr/bin:/bin", "AM": "0"},
+        input="text",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not Path(done.stderr.strip()).exists()
+
+
+def test_a_failure_of_the_helper_is_the_commands_own(programs: Path) -> None:
+    (programs / "timeout").write_text("#!/bin/sh\nexit 69\n")
+    for command in (NYC.install, NYC.apply, NYC.confirm):
+        for user in ("0", "1000"):
+            environment = {"PATH": f"{programs}:/usr/bin:/bin", "AM": user}
+            assert subprocess.run(["sh", "-c", command], env=environment, check=False, input="").returncode == 69
+
+
+def test_remove_is_for_this_site_and_does_nothing_where_there_is_no_helper(programs: Path) -> None:
+    assert said(programs, NYC.remove, 0) == []
+    assert said(programs, NYC.remove, 1000) == ["sudo -n"]
+    here = NYC.remove.replace(HELPER, "/bin/sh")
+    assert said(programs, here, 0) == ["timeout -k 90 120 /bin/sh remove wg0 nyc", "the text on stdin"]
