@@ -57,9 +57,22 @@ def read_stack_file(text: str, project: str = PROJECT) -> dict[str, object]:
     return file.sections
 
 
+def namespaced(key: str, project: str = PROJECT) -> str:
+    """A config key as the engine takes it: one without a namespace is the project's, and the old form is the short one.
+
+    Sources: pulumi's sdk/go/common/workspace/loaders.go and sdk/go/common/resource/config/key.go.
+    """
+    match key.split(":"):
+        case [_]:
+            return f"{project}:{key}"
+        case [namespace, "config", name]:
+            return f"{namespace}:{name}"
+    return key
+
+
 class _Reader:
     def __init__(self, project: str) -> None:
-        self._prefix = f"{project}:"
+        self._project = project
         self._lines: dict[str, int] = {}
         self._faults: list[Fault] = []
         self._values = 0
@@ -72,10 +85,16 @@ class _Reader:
             self._faults.append(Fault("", "a stack file is a mapping that begins with 'config:'"))
         elif isinstance(config, yaml.MappingNode):
             for name, node, line in self._pairs(config, None):
-                if name.startswith(self._prefix):
-                    section = name.removeprefix(self._prefix)
-                    self._lines[place((section,))] = line
-                    sections[section] = self._value(node, (section,))
+                namespace, _, section = namespaced(name, self._project).partition(":")
+                if namespace != self._project:
+                    continue
+                if section in sections:
+                    self._faults.append(
+                        Fault(place((section,)), "is there twice, with and without the namespace; keep one")
+                    )
+                    continue
+                self._lines[place((section,))] = line
+                sections[section] = self._value(node, (section,))
         elif config is not None and _WORDS.get(str(config.value), config) is not None:
             self._faults.append(Fault("config", "expected a mapping of keys and values"))
         if self._values > _MOST_VALUES:
@@ -98,7 +117,7 @@ class _Reader:
         return self._scalar(node, loc)
 
     def _pairs(self, node: Any, within: Loc | None) -> Iterator[tuple[str, Any, int]]:
-        """The entries of a mapping and the lines of their keys. A key that comes twice or is no text is left out.
+        """The entries of a mapping and the lines of their keys. Left out: keys that come twice, merge or are no text.
 
         `within` is the mapping's place, None outside the project's sections: lines there are nobody's concern.
         """
@@ -110,6 +129,9 @@ class _Reader:
             if not isinstance(name, str):
                 found = kind(name) if isinstance(key, yaml.ScalarNode) else "a list or mapping"
                 self._fault(loc, key, f"{found} cannot be a key; put it in quotes")
+            elif name == "<<":
+                # The engine's YAML merges; read here as a key, it would hide what the engine gets.
+                self._fault((*loc, name), key, "merge keys are not taken here; write the values out")
             elif name in first:
                 self._fault((*loc, name), key, f"is there twice, on lines {first[name]} and {line}; keep one")
             else:

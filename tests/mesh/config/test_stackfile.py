@@ -97,6 +97,31 @@ BAD = [
         sections("nyc: {listen_port: 51_820}"),
         "sites.nyc.listen_port: YAML reads '51_820' as another number; write it in decimal, or put it in quotes",
     ),
+    (
+        "a section with and without the namespace",
+        "config:\n  sites: {}\n  wireguard-mesh:sites: {}",
+        "sites: is there twice, with and without the namespace; keep one",
+    ),
+    (
+        "a section in the old form as well",
+        "config:\n  wireguard-mesh:config:sites: {}\n  sites: {}",
+        "sites: is there twice, with and without the namespace; keep one",
+    ),
+    (
+        "a merge at the top",
+        "a: &a {}\n<<: *a\nconfig: {}",
+        '["<<"]: merge keys are not taken here; write the values out',
+    ),
+    (
+        "a merge in the config",
+        "a: &a {wireguard-mesh:sites: {}}\nconfig:\n  <<: *a",
+        '["<<"]: merge keys are not taken here; write the values out',
+    ),
+    (
+        "a merge in a site",
+        sections("nyc: &nyc {}", "ams: {<<: *nyc}"),
+        'sites.ams["<<"]: merge keys are not taken here; write the values out',
+    ),
     ("a number as a key", sections("5: {}"), "sites: the number 5 cannot be a key; put it in quotes"),
     ("a list as a key", sections("? [a]", ": {}"), "sites: a list or mapping cannot be a key; put it in quotes"),
     (
@@ -134,6 +159,20 @@ def test_what_the_engine_refuses_or_guesses_is_a_fault(text: str, report: str) -
         read_stack_file(text)
     (fault,) = caught.value.faults
     assert str(fault).endswith(report) if report == "is nested too deeply" else str(fault) == report
+
+
+@pytest.mark.parametrize("key", ["wireguard-mesh:sites", "sites", "'sites'", "wireguard-mesh:config:sites"])
+def test_a_section_is_read_under_every_key_that_the_engine_takes_for_it(key: str) -> None:
+    file = load(f"config:\n  aws:sites: {{lon: {{}}}}\n  {key}:\n    nyc: {{}}")
+    assert file.sections == {"sites": {"nyc": {}}}
+    assert not file.faults
+    assert (file.line("sites"), file.line("sites.nyc")) == (3, 4)
+
+
+def test_a_section_of_another_project_is_not_read() -> None:
+    assert load("config: {wireguard: {}, other:config:sites: {}, wireguard-mesh-2:sites: {}}").sections == {
+        "wireguard": {}
+    }
 
 
 @pytest.mark.parametrize("text", ["", "config:", "config: {}", "# nothing", "config: {aws:region: us-east-1}"])
