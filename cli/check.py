@@ -8,6 +8,9 @@ from mesh.config.faults import Fault
 from mesh.config.stackfile import StackFile, load
 from mesh.model import Mesh
 
+# The stack whose hosts are examples: it is for the lab, which gives their addresses to hosts of its own.
+SAMPLE = "dev"
+
 
 class NoStackFileError(Exception):
     """There is no such stack file; the text says which ones there are."""
@@ -15,7 +18,7 @@ class NoStackFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One stack file's verdict. `notes` are faults for a real environment, and none for the lab."""
+    """One stack file's verdict. `notes` are the example hosts of the sample; in any other stack they are faults."""
 
     stack: str
     path: Path
@@ -61,8 +64,10 @@ def check(stack: str, path: Path) -> Checked:
         mesh = parse(file.sections, stack_file=True)
     except ConfigError as error:
         return Checked(stack, path, file, None, _together(file, error.faults), ())
-    notes = _by_line(file, documentation_addresses(mesh))
-    return Checked(stack, path, file, None if file.faults else mesh, file.faults, notes)
+    examples = _by_line(file, documentation_addresses(mesh))
+    notes = examples if stack == SAMPLE else ()
+    faults = file.faults if stack == SAMPLE else _by_line(file, (*file.faults, *examples))
+    return Checked(stack, path, file, None if faults else mesh, faults, notes)
 
 
 def _together(file: StackFile, faults: tuple[Fault, ...]) -> tuple[Fault, ...]:

@@ -19,13 +19,14 @@ sample, with comments. `meshctl check <stack>` reports every fault of a file, ea
 program checks the same before it touches anything.
 
 - An unknown key is a fault, not ignored. A key without a value counts as left out.
-- Where a list is taken, a single value will do.
+- Where the value is something `or a list`, one may be written alone. `access` is always a list.
 - Secrets (`private_key`) are encrypted in the file: `pulumi config set --path --secret 'wireguard-mesh:PLACE'`, where
   PLACE is like `sites.nyc.private_key`. In plain text they are a fault, and so is an encrypted value that is no secret.
 - Sites and networks are named by DNS labels: up to 63 of a-z, 0-9 and -. Their order in the file means nothing; the
   engine sorts them by name.
 - No two networks of a mesh overlap, nor does one overlap the tunnel's network or contain an endpoint's address.
-- `pulumi up` refuses hosts at addresses and names kept for documentation (as in the sample); the lab takes them.
+- Hosts at addresses and names kept for documentation are a fault. In the sample, the stack `dev`, `meshctl check` only
+  notes them, since the lab takes them; a real `pulumi up` refuses them there as well.
 """
 
 

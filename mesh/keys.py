@@ -95,9 +95,9 @@ def _decode(text: str) -> bytes:
     try:
         value = binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
-        raise ValueError("a WireGuard key is written in base64") from None
+        raise ValueError("a WireGuard key is written in base64, as `wg genkey` prints it") from None
     if len(value) != _LENGTH:
-        raise ValueError("a WireGuard key has 32 bytes: 44 characters of base64")
+        raise ValueError("a WireGuard key has 32 bytes: 44 characters of base64, as `wg genkey` prints it")
     if _encode(value) != text:
         raise ValueError("a WireGuard key's last character before the `=` says nothing beyond its 32 bytes")
     return value

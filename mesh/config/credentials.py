@@ -5,6 +5,7 @@ import binascii
 import re
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_ssh_private_key,
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from mesh.config.faults import is_sealed, mistyped
+from mesh.keys import PrivateKey
 from mesh.model import Secret
 
 HOST_KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
@@ -63,22 +65,14 @@ def wireguard_key(value: object, *, stack_file: bool) -> Secret:
     written = _secret_text(value, "a WireGuard private key", stack_file=stack_file)
     if written is None:
         return Secret(None)
-    key = written.strip()
-    raw = _decoded(key)
-    if raw is None or len(raw) != 32:
-        raise ValueError(
-            "is no WireGuard private key: that is 32 bytes in base64, 44 characters, as 'wg genkey' prints"
-        )
-    if raw[0] & 7 or raw[31] & 0xC0 != 0x40:
-        raise ValueError(
-            "is not clamped, so that the host would give back another text; give the key as 'wg show wg0 private-key'"
-            " prints it there (the public key stays the same)"
-        )
-    return Secret(key)
+    return Secret(PrivateKey.from_base64(written.strip()).reveal())
 
 
 def ssh_key(value: object, *, stack_file: bool) -> Secret:
-    """An SSH private key without passphrase, in OpenSSH's format or PEM."""
+    """An SSH private key without passphrase, in OpenSSH's format or PEM.
+
+    Of the kinds that PEM may hold, SSH has Ed25519 (RFC 8709), RSA (RFC 4253) and ECDSA on three curves (RFC 5656).
+    """
     written = _secret_text(value, "an SSH private key", stack_file=stack_file)
     if written is None:
         return Secret(None)
@@ -86,13 +80,22 @@ def ssh_key(value: object, *, stack_file: bool) -> Secret:
     if "-----BEGIN" not in written:
         raise ValueError("is no SSH private key: the whole content of the key file belongs here, not its name")
     try:
-        load(written.encode(), password=None)
+        key = load(written.encode(), password=None)
     except TypeError:  # how cryptography says that a passphrase is needed
         raise ValueError(
             "is protected by a passphrase; make a key without one, or leave it out and use the SSH agent"
         ) from None
     except (ValueError, UnsupportedAlgorithm):
         raise ValueError("is damaged: it cannot be read as a private key in OpenSSH's format or PEM") from None
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        usable = isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1 | ec.SECP521R1)
+    else:
+        usable = isinstance(key, ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey)
+    if not usable:
+        raise ValueError(
+            "is a key of a kind that SSH does not have; make one by 'ssh-keygen -t ed25519' (RSA, and ECDSA on"
+            " P-256, P-384 or P-521, are taken as well)"
+        )
     return Secret(written)
 
 

@@ -1,4 +1,4 @@
-"""Checks of the grants, and what their selectors stand for."""
+"""Checks of the grants, what their selectors stand for, and the resolvers that take a grant to be reached."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -6,18 +6,20 @@ from typing import TypeAlias
 
 from mesh.config.draft import Draft
 from mesh.config.faults import Found, Loc, nearest, shown
-from mesh.config.schema import GrantPart, StackPart
+from mesh.config.schema import GrantPart, SitePart, StackPart
+from mesh.model import IPAddress
 
 # What a selector stands for: its site, and the IP versions in which it can open flows, and in which it can be reached.
 _Known: TypeAlias = dict[str, tuple[str, frozenset[int], frozenset[int]]]
 
 
 def check(draft: Draft) -> Iterator[Found]:
-    """Yields the faults of `access`."""
+    """Yields the faults of `access`, and of every `dns` that lies where no grant leads."""
     names = set(_names(draft))
     known = _known(draft.config)
     for number, grant in enumerate(draft.config.access):
         yield from _check_grant(draft, ("access", number), grant, names, known)
+    yield from _check_resolvers(draft.config, names)
 
 
 def _check_grant(draft: Draft, loc: Loc, grant: GrantPart, names: set[str], known: _Known) -> Iterator[Found]:
@@ -63,6 +65,58 @@ def _check_effect(
         yield loc, f"both sides are at the site {site}; what does not cross a tunnel is not the mesh's to grant"
     elif not any(a[0] != b[0] and a[1] & b[2] for a, b in pairs):
         yield loc, "one side has only IPv4 and the other only IPv6; nothing could pass"
+
+
+def _check_resolvers(config: StackPart, names: set[str]) -> Iterator[Found]:
+    """Yields a fault for each resolver in another site that this site's host may not reach.
+
+    wg-quick makes them the host's only resolvers, so that the host would be left without DNS. A grant to its networks
+    does not help: the host asks from its tunnel address.
+    """
+    granted: dict[str, set[str | None]] = {}
+    for grant in config.access:
+        for source in grant.source or ():
+            granted.setdefault(source or "", set()).update(grant.destination or (None,))
+    owners: dict[IPAddress, tuple[str, str] | None] = {}
+    for name, site in config.sites.items():
+        allowed = granted.get(name, set())
+        if not allowed <= names:
+            continue  # a fault already: which of its grants was meant for the resolver is unknown
+        for resolver in dict.fromkeys(site.dns or ()):
+            if resolver not in owners:
+                owners[resolver] = _owner(config, resolver)
+            if (owner := owners[resolver]) and (message := _unreachable(name, site, resolver, owner, allowed)):
+                yield ("sites", name, "dns"), message
+
+
+def _owner(config: StackPart, address: IPAddress) -> tuple[str, str] | None:
+    """The site that an address lies in, and the selector: of its network, or of itself for its tunnel address."""
+    for name, site in config.sites.items():
+        if address in (site.address or ()):
+            return name, name
+        for label, network in site.networks.items():
+            if any(address.version == prefix.version and address in prefix for prefix in network.cidr or ()):
+                return name, f"{name}.{label}"
+    return None
+
+
+def _unreachable(
+    name: str, site: SitePart, resolver: IPAddress, owner: tuple[str, str], allowed: set[str | None]
+) -> str | None:
+    host, selector = owner
+    if host == name:
+        return None
+    where = f"{resolver} is an address of {host}" if selector == host else f"{resolver} lies in {selector}"
+    # Whether an address in a network is the site's own or another host's is not written in the config.
+    if allowed.isdisjoint(owner):
+        way_out = f"grant {{from: {name}, to: {host}}}"
+        if selector != host:
+            way_out += f" if it is the address of {host} itself, or else {{from: {name}, to: {selector}}}"
+        return f"{where}, and no grant lets {name} itself reach it; {way_out}"
+    if site.address and all(address.version != resolver.version for address in site.address):
+        family = f"IPv{resolver.version}"
+        return f"{where}, and {name} has no {family} address in the tunnel to reach it from; name one of another family"
+    return None
 
 
 def _names(draft: Draft) -> Iterator[str]:

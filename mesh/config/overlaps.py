@@ -72,7 +72,13 @@ def _conflicts(around: list[_Entry], inner: _Entry) -> Iterator[Found]:
             yield network.loc, f"{network.prefix} overlaps {other.named}; give one of them another prefix"
         else:
             first, second = sorted((outer, inner), key=lambda entry: entry.number)
-            yield second.loc, f"{second.prefix} overlaps {first.named}; renumber one of them"
+            way_out = "renumber one of them"
+            if first.site == second.site:
+                way_out = (
+                    "a grant to a network holds for all of it, so give the hosts that need other grants a prefix of"
+                    " their own that does not overlap"
+                )
+            yield second.loc, f"{second.prefix} overlaps {first.named}; {way_out}"
 
 
 def _captures(outer: _Entry, host: _Entry) -> str | None:

@@ -1,7 +1,7 @@
 """The form of the stack config: its keys, their types, defaults and descriptions, as pydantic models.
 
 The models hold what can be said of one value by itself. What needs the whole config, required keys among it, is in
-mesh/checks.py, mesh/addresses.py, mesh/overlaps.py and mesh/grants.py, so that one report has everything.
+mesh/config/: checks.py, addresses.py, overlaps.py and grants.py, so that one report has everything.
 """
 
 from collections.abc import Callable
@@ -114,7 +114,7 @@ Resolvers: TypeAlias = Annotated[
     AfterValidator(_filled),
     _many("address, or a list"),
 ]
-# An empty place is a fault that is reported by mesh/grants.py.
+# An empty place is a fault that is reported by mesh/config/grants.py.
 Selectors: TypeAlias = Annotated[
     tuple[Annotated[str, PlainValidator(partial(values.text, what="a site or site.network"))] | None, ...],
     BeforeValidator(_listed),
@@ -241,7 +241,8 @@ class SitePart(Part):
     )
     dns: Resolvers | None = Field(
         default=None,
-        description="Resolvers that wg-quick sets on this host while the tunnel is up; the host needs `resolvconf`.",
+        description="Resolvers that wg-quick sets on this host while the tunnel is up, in place of all others; the host"
+        " needs `resolvconf`. One at another site takes a grant from this site itself, not from its networks.",
     )
     private_key: WireGuardKey | None = Field(
         default=None,

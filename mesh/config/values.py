@@ -150,6 +150,8 @@ def host(value: object) -> str:
     written = text(value, "an address or a DNS name")
     if written.startswith("["):
         raise ValueError(f"{shown(written)}: write the address without brackets")
+    if written.endswith("."):
+        raise ValueError(f"{shown(written)} ends with a dot; leave the last dot out")
     if ":" in written or re.fullmatch(r"[0-9.]+", written):
         return str(_ordinary(written))
     labels = written.lower().split(".")

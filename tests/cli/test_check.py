@@ -147,6 +147,19 @@ def test_the_sample_has_no_faults_and_says_that_it_is_for_the_lab(capsys: pytest
     assert verdict == "Pulumi.dev.yaml: 4 sites, 3 grants, no faults; the notes are faults for hosts, not for the lab"
 
 
+def test_an_example_host_is_a_fault_in_every_stack_but_the_sample(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example = GOOD.replace("nyc.mesh.net", "203.0.113.10")
+    for stack in ("dev", "prod"):
+        (directory / f"Pulumi.{stack}.yaml").write_text(example)
+    message = "sites.nyc.colo.host: 203.0.113.10 is an example, kept for documentation; give the host's own address"
+    assert run(["check", "prod"]) == 1
+    assert capsys.readouterr().out == f"Pulumi.prod.yaml:8: fault: {message}\nPulumi.prod.yaml: 1 fault\n"
+    assert run(["check", "organization/wireguard-mesh/dev"]) == 0
+    assert f"Pulumi.dev.yaml:8: note: {message}\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("arguments", [["chek"], ["check", "--jsn"], ["check", "a", "b"], ["check", "-C"]])
 def test_a_wrong_command_line_ends_with_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == 2

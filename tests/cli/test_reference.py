@@ -1,6 +1,7 @@
 """The configuration reference: it is what the models say, and it leaves out nothing."""
 
 from cli.reference import PAGE, page
+from tests.mesh.config.configs import changed, faults
 
 
 def test_the_page_is_fresh() -> None:
@@ -20,6 +21,14 @@ def test_every_part_of_the_config_has_its_table() -> None:
         "`wireguard-mesh:sites.NAME.networks.NAME`",
         "`wireguard-mesh:access[N]`",
     ]
+
+
+def test_what_may_be_written_alone_is_marked_as_a_list_in_its_row() -> None:
+    assert "- Where the value is something `or a list`, one may be written alone. `access` is always a list." in page()
+    assert [str(fault) for fault in faults(changed({"access": {"from": "ams.lan", "to": "nyc.virbr0"}}))] == [
+        "access: expected a list, found a mapping"
+    ]
+    assert faults(changed({"access": [{"from": "ams.lan", "to": "nyc.virbr0"}], "mesh.tunnel": ["10.99.0.0/24"]})) == ()
 
 
 def test_a_row_tells_value_default_and_meaning() -> None:

@@ -1,4 +1,4 @@
-"""Bad stack configs, each with its whole report: grants."""
+"""Bad stack configs, each with its whole report: grants, and resolvers that take one."""
 
 import pytest
 
@@ -44,9 +44,70 @@ TABLE: list[Row] = [
         {"access.0.from": ["ams.lan", "ams.lan"]},
         ["access[0].from[1]: 'ams.lan' is named twice"],
     ),
+    (
+        "a resolver in another site's network takes a grant from the site itself, not from its network",
+        {"sites.fra.dns": "192.168.122.1"},
+        [
+            "sites.fra.dns: 192.168.122.1 lies in nyc.virbr0, and no grant lets fra itself reach it; grant"
+            " {from: fra, to: nyc} if it is the address of nyc itself, or else {from: fra, to: nyc.virbr0}"
+        ],
+    ),
+    (
+        "another site's tunnel address as a resolver takes a grant to that site, not to its network",
+        {"sites.fra.dns": ["9.9.9.9", "10.99.0.2"]},
+        [
+            "sites.fra.dns: 10.99.0.2 is an address of ams, and no grant lets fra itself reach it;"
+            " grant {from: fra, to: ams}"
+        ],
+    ),
+    (
+        "a grant to the site that asks is none to the resolver",
+        {"sites.ams.dns": "10.40.0.53"},
+        [
+            "sites.ams.dns: 10.40.0.53 lies in fra.lan, and no grant lets ams itself reach it; grant"
+            " {from: ams, to: fra} if it is the address of fra itself, or else {from: ams, to: fra.lan}"
+        ],
+    ),
+    (
+        "a resolver of a family that the site has not in the tunnel is a fault whatever is granted",
+        {"sites.fra.dns": "fd20::53"},
+        [
+            "sites.fra.dns: fd20::53 lies in ams.lan, and fra has no IPv6 address in the tunnel to reach it from; name"
+            " one of another family"
+        ],
+    ),
+    (
+        "a misspelt grant to the resolver is one fault, not two",
+        {"sites.fra.dns": "192.168.122.1", "access.1.to": "nyc.virtbr0"},
+        ["access[1].to: 'nyc.virtbr0' is no site or network; did you mean 'nyc.virbr0'?"],
+    ),
 ]
 
 
 @pytest.mark.parametrize(("changes", "report"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_a_bad_config_gets_the_whole_report(changes: dict[str, object], report: list[str]) -> None:
     assert [str(fault) for fault in faults(changed(changes))] == report
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"sites.fra.dns": "192.168.122.1", "access.1.to": ["ams.lan", "nyc"]}, id="granted to the site"),
+        pytest.param({"sites.fra.dns": "192.168.122.1", "access.1.to": "nyc.virbr0"}, id="granted to the network"),
+        pytest.param({"sites.fra.dns": "10.99.0.1", "access.1.to": "nyc"}, id="another site's tunnel address, granted"),
+        pytest.param({"sites.fra.dns": ["10.40.0.1", "10.99.0.3", "127.0.0.53"]}, id="the site's own"),
+        pytest.param({"sites.fra.dns": ["9.9.9.9", "2620:fe::fe"]}, id="outside the mesh"),
+        pytest.param(
+            {
+                "mesh.tunnel": ["10.99.0.0/24", "fd99::/64"],
+                "sites.nyc.address": ["10.99.0.1", "fd99::1"],
+                "sites.ams.address": ["10.99.0.2", "fd99::2"],
+                "sites.fra.address": ["10.99.0.3", "fd99::3"],
+                "sites.fra.dns": "fd20::53",
+            },
+            id="IPv6, granted and in the tunnel",
+        ),
+    ],
+)
+def test_a_resolver_that_the_site_may_reach_is_taken(changes: dict[str, object]) -> None:
+    assert faults(changed(changes)) == ()

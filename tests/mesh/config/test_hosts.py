@@ -31,6 +31,14 @@ TABLE: list[Row] = [
         ],
     ),
     (
+        "a name that ends with a dot is answered with the way out",
+        {"sites.nyc.colo.host": "nyc.mesh.net.", "sites.nyc.endpoint": "nyc.mesh.net.:51820"},
+        [
+            "sites.nyc.colo.host: 'nyc.mesh.net.' ends with a dot; leave the last dot out",
+            "sites.nyc.endpoint: 'nyc.mesh.net.' ends with a dot; leave the last dot out",
+        ],
+    ),
+    (
         "an endpoint is an address that a machine can have",
         {
             "sites.nyc.endpoint": "127.0.0.1:51820",
@@ -65,7 +73,7 @@ TABLE: list[Row] = [
     ),
     (
         "resolvers are addresses",
-        {"sites.fra.dns": ["192.168.122.1", "dns.mesh.net", "224.0.0.251"]},
+        {"sites.fra.dns": ["9.9.9.9", "dns.mesh.net", "224.0.0.251"]},
         [
             "sites.fra.dns[1]: 'dns.mesh.net' is no IP address",
             "sites.fra.dns[2]: '224.0.0.251' belongs to the multicast addresses",

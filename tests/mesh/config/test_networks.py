@@ -21,11 +21,12 @@ TABLE: list[Row] = [
         ],
     ),
     (
-        "networks of one site that overlap are a fault",
-        {"sites.ams.networks.wide": {"cidr": "10.20.0.0/16", "interface": "eth2"}},
+        "networks of one site that overlap are a fault, whose way out needs no renumbering",
+        {"sites.ams.networks.printer": {"cidr": "10.20.0.10/32", "interface": "eth1"}},
         [
-            "sites.ams.networks.wide.cidr: 10.20.0.0/16 overlaps sites.ams.networks.lan.cidr (10.20.0.0/24);"
-            " renumber one of them"
+            "sites.ams.networks.printer.cidr: 10.20.0.10/32 overlaps sites.ams.networks.lan.cidr (10.20.0.0/24);"
+            " a grant to a network holds for all of it, so give the hosts that need other grants a prefix of their own"
+            " that does not overlap"
         ],
     ),
     (

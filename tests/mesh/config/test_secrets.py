@@ -4,10 +4,18 @@ import base64
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x448 import X448PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from mesh.config import parse
+from mesh.keys import PrivateKey
 from tests.mesh.config.configs import (
     ECDSA_HOST_KEY,
     HOST_KEY,
@@ -113,16 +121,15 @@ SECRETS: list[tuple[str, dict[str, object], list[str]]] = [
         "a WireGuard key that is not clamped",
         {"sites.ams.private_key": UNCLAMPED_KEY},
         [
-            "sites.ams.private_key: is not clamped, so that the host would give back another text; give the key as"
-            " 'wg show wg0 private-key' prints it there (the public key stays the same)"
+            "sites.ams.private_key: the private key is not clamped; take the one that `wg genkey` prints, or"
+            " `wg show INTERFACE private-key` where this key is in use"
         ],
     ),
     (
         "a WireGuard key that is none",
         {"sites.ams.private_key": WIREGUARD_KEY[:-4], "sites.fra.private_key": 7},
         [
-            "sites.ams.private_key: is no WireGuard private key: that is 32 bytes in base64, 44 characters, as"
-            " 'wg genkey' prints",
+            "sites.ams.private_key: a WireGuard key has 32 bytes: 44 characters of base64, as `wg genkey` prints it",
             "sites.fra.private_key: expected a WireGuard private key, found the number 7",
         ],
     ),
@@ -176,7 +183,57 @@ def test_every_bit_that_clamping_sets_or_clears_counts(byte: int, bits: int) -> 
     raw = bytearray(base64.b64decode(WIREGUARD_KEY))
     raw[byte] ^= bits
     (fault,) = faults(changed({"sites.ams.private_key": base64.b64encode(raw).decode()}))
-    assert fault.message.startswith("is not clamped")
+    assert fault.message.startswith("the private key is not clamped")
+
+
+def test_a_wireguard_key_is_refused_in_the_words_that_the_keys_themselves_have() -> None:
+    for key in (UNCLAMPED_KEY, WIREGUARD_KEY[:-4], WIREGUARD_KEY[:-2] + "B=", "not base64"):
+        with pytest.raises(ValueError, match="key") as refusal:
+            PrivateKey.from_base64(key)
+        assert [fault.message for fault in faults(changed({"sites.ams.private_key": key}))] == [str(refusal.value)]
+
+
+def test_a_wireguard_key_may_end_with_a_line_break_as_the_engine_stores_it() -> None:
+    key = parse(changed({"sites.ams.private_key": f"{WIREGUARD_KEY}\n"})).site("ams").private_key
+    assert key is not None
+    assert key.reveal() == WIREGUARD_KEY
+
+
+def pem(key: Any, form: PrivateFormat = PrivateFormat.PKCS8) -> str:
+    return str(key.private_bytes(Encoding.PEM, form, NoEncryption()).decode())
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        pytest.param(X25519PrivateKey.generate(), id="X25519"),
+        pytest.param(X448PrivateKey.generate(), id="X448"),
+        pytest.param(Ed448PrivateKey.generate(), id="Ed448"),
+        pytest.param(ec.generate_private_key(ec.SECP256K1()), id="secp256k1"),
+        pytest.param(ec.generate_private_key(ec.BrainpoolP256R1()), id="brainpoolP256r1"),
+        pytest.param(dsa.generate_private_key(1024), id="DSA"),
+    ],
+)
+def test_a_private_key_that_ssh_cannot_use_is_refused(key: Any) -> None:
+    assert [str(fault) for fault in faults(changed({"ssh.private_key": pem(key)}))] == [
+        "ssh.private_key: is a key of a kind that SSH does not have; make one by 'ssh-keygen -t ed25519' (RSA, and"
+        " ECDSA on P-256, P-384 or P-521, are taken as well)"
+    ]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        pytest.param(Ed25519PrivateKey.generate(), id="Ed25519"),
+        pytest.param(rsa.generate_private_key(65537, 2048), id="RSA"),
+        pytest.param(ec.generate_private_key(ec.SECP256R1()), id="P-256"),
+        pytest.param(ec.generate_private_key(ec.SECP384R1()), id="P-384"),
+        pytest.param(ec.generate_private_key(ec.SECP521R1()), id="P-521"),
+    ],
+)
+@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.OpenSSH], ids=["PKCS8", "OpenSSH"])
+def test_a_private_key_that_ssh_can_use_is_taken(key: Any, form: PrivateFormat) -> None:
+    assert faults(changed({"ssh.private_key": pem(key, form)})) == ()
 
 
 def test_an_openssh_key_with_a_passphrase_is_refused_as_such(tmp_path: Path) -> None:

@@ -1,0 +1,72 @@
+"""What the stack shows: who reaches whom, in words, and each site's texts without keys."""
+
+import re
+from dataclasses import replace
+
+from mesh.keys import generate_private_key
+from mesh.model import Mesh, Secret
+from mesh.outputs import outputs, reachability_text
+from mesh.plan import plan
+from tests.mesh.meshes import mesh, network, site
+from tests.mesh.reachability.handwritten import ACCEPT, NYC, Texts
+
+ECHO_REQUEST = "-A WG0-IN -s 10.99.0.0/24 -d 10.99.0.1/32 -p icmp -m icmp --icmp-type 8 -j ACCEPT\n"
+
+
+def small() -> Mesh:
+    """Three sites: one LAN reaches another, one host reaches a port of another host."""
+    return mesh(
+        site("ams", "10.99.0.2", network("lan", "10.20.0.0/24", interface="eth1"), endpoint="198.51.100.20"),
+        site("nyc", "10.99.0.1", network("virbr0", "192.168.122.0/24", masquerade=True), endpoint="203.0.113.10"),
+        site("sfo", "10.99.0.3", endpoint="192.0.2.30"),
+        access=[("ams.lan", "nyc.virbr0", ""), ("sfo", "ams", "tcp/443")],
+    )
+
+
+def handwritten() -> Mesh:
+    """The mesh whose texts the tests of reachability have, written by hand."""
+    lan, guests = network("lan", "10.20.0.0/24", interface="eth1"), network("guests", "10.21.0.0/24", interface="eth2")
+    return mesh(
+        site("nyc", "10.99.0.1", network("virbr0", "192.168.122.0/24"), endpoint="203.0.113.10"),
+        site("ams", "10.99.0.2", lan, guests, endpoint="198.51.100.20"),
+    )
+
+
+def test_the_reachability_of_a_mesh_is_a_line_for_pings_and_one_for_each_grant() -> None:
+    assert outputs(small(), plan(small()))["reachability"] == (
+        "every endpoint -> every endpoint (ping)\nams.lan -> nyc.virbr0 (all)\nsfo -> ams (ping, tcp/443)\n"
+    )
+
+
+def test_it_is_told_from_the_texts_and_not_from_the_grants() -> None:
+    assert reachability_text(handwritten(), Texts().sites()) == (
+        "every endpoint -> every endpoint (ping)\nams.lan -> nyc.virbr0 (all)\n"
+    )
+    assert reachability_text(handwritten(), Texts().both(ACCEPT).sites()) == "every endpoint -> every endpoint (ping)\n"
+
+
+def test_a_pair_whose_ping_is_missing_is_named() -> None:
+    assert reachability_text(handwritten(), Texts().edit(NYC, ECHO_REQUEST).sites()) == (
+        "every endpoint -> every endpoint (ping)\nams -> nyc (nothing, not even ping)\nams.lan -> nyc.virbr0 (all)\n"
+    )
+
+
+def test_every_site_has_its_file_and_its_rules_and_the_reachability_has_no_colon() -> None:
+    shown = outputs(small(), plan(small()))
+    sites = ("ams", "nyc", "sfo")
+    assert set(shown) == {"reachability", *(f"{name}.{text}" for name in sites for text in ("config", "rules"))}
+    assert ":" not in shown["reachability"]
+    assert "\nAddress = 10.99.0.2/32\n" in shown["ams.config"]
+    assert shown["ams.rules"].startswith("# IPv4\n*filter\n")
+    assert "\n# IPv6\n*filter\n" in shown["ams.rules"]
+
+
+def test_no_output_holds_key_material() -> None:
+    own = generate_private_key()
+    of = small()
+    of = replace(of, sites=(replace(of.sites[0], private_key=Secret(own.reveal())), *of.sites[1:]))
+    text = "\n".join(outputs(of, plan(of)).values())
+    assert own.reveal() not in text
+    assert own.public_key() not in text
+    assert not re.search(r"[A-Za-z0-9+/]{43}=", text)
+    assert set(re.findall(r"(?:PrivateKey|PublicKey|PresharedKey) = (.)", text)) == {"("}
