@@ -9,15 +9,14 @@ python := .venv/bin/python
 owned = @status=0; { $(1); } || status=$$?; tools/bootstrap own; exit $$status
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 up: ## start the sample network in namespaces, bring it up, show who reaches whom (root)
 	@tools/bootstrap lab up
 	$(call owned,$(python) -m lab up)
 
 down: ## take down what `make up` started, without a trace (root)
-	@tools/bootstrap lab down
-	$(call owned,$(python) -m lab down)
+	$(call owned,tools/bootstrap down)
 
 test: ## every check and every test, the lab's included (root)
 	@tools/bootstrap lab test

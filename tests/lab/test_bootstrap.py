@@ -1,77 +1,16 @@
-"""tools/bootstrap among fakes: what it installs, that no service starts, and what a second or a killed run does."""
+"""tools/bootstrap: the virtualenv that it makes, on any Unix, and the end of a lab."""
 
 import os
-import shutil
 import signal
-import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from lab.bringup import identity
 from tests.lab import fakes
-
-ROOT = Path(__file__).parent.parent.parent
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a mount namespace")
-PACKAGES = ("requirements.txt", "requirements-dev.txt")
-PROJECT = ("pyproject.toml", "requirements.in")
-
-PYTHON = """case "$*" in
-*sys.executable*) echo "$0" ;;
-"-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
-*"pip "*)
-    echo "$*" >>{log}
-    while [ -e {gate} ]; do echo $$ >{gate}.reached; sleep 0.05; done ;;
-esac"""
-
-APT = """case $1 in
-install)
-    echo "$*" >>{log}
-    /usr/sbin/policy-rc.d ssh start; echo "policy $?" >>{log}
-    readlink /etc/systemd/system/ssh.service /etc/systemd/system/ssh.socket >>{log}
-    [ ! -e {log}.kill ] || kill -9 $PPID ;;
-esac"""
-
-# Hides this machine's sshd and iptables, and keeps what bootstrap writes there from this machine.
-MOUNTS = "mount -t tmpfs none /usr/sbin && mount -t tmpfs none /etc/systemd/system && "
-
-
-class Bench:
-    """A checkout with the real script, and fakes of python, apt-get and dpkg before everything else on the PATH."""
-
-    def __init__(self, folder: Path) -> None:
-        self.checkout = folder / "a checkout"
-        for name in (*PACKAGES, *PROJECT, "tools/bootstrap"):
-            (self.checkout / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, self.checkout / name)
-        self.bin = folder / "bin"
-        self.pip_log, self.apt_log, self.gate = folder / "pip.log", folder / "apt.log", folder / "gate"
-        fakes.program(self.bin / "python3", PYTHON.format(log=self.pip_log, gate=self.gate))
-        fakes.program(self.bin / "apt-get", APT.format(log=self.apt_log))
-        fakes.program(self.bin / "dpkg", "")
-        self.environment = {"PATH": f"{self.bin}:/usr/bin:/bin"}
-
-    def start(self, *command: str) -> subprocess.Popen[str]:
-        pipe = subprocess.PIPE
-        return subprocess.Popen(command, cwd=self.checkout, env=self.environment, stdout=pipe, stderr=pipe, text=True)
-
-    def run(self, *command: str) -> tuple[int, str]:
-        process = self.start(*command)
-        out, err = process.communicate(timeout=fakes.DEADLINE)
-        return process.returncode, err + out
-
-    def venv(self) -> str:
-        status, said = self.run("tools/bootstrap", "venv")
-        assert status == 0, said
-        return said
-
-    def in_mounts(self, script: str) -> tuple[int, str]:
-        """The script, where the machine's administration tools and units are hidden behind empty folders."""
-        return self.run("unshare", "--mount", "sh", "-c", MOUNTS + script)
-
-    def installs(self) -> int:
-        return len(self.pip_log.read_text().splitlines()) if self.pip_log.exists() else 0
+from tests.lab.bench import PACKAGES, PROJECT, PYTHON, Bench, needs_root
 
 
 @pytest.fixture
@@ -172,41 +111,24 @@ def test_a_failed_installation_leaves_no_stamp_and_its_files_to_the_owner_of_the
     assert (bench.checkout / ".venv" / "bin").stat().st_uid == 4711
 
 
-@needs_root
-def test_what_is_missing_is_installed_and_no_service_of_it_starts_now_or_later(bench: Bench) -> None:
-    script = "tools/bootstrap lab up && ls /usr/sbin"
-    status, said = bench.in_mounts(script)
-    assert status == 0, said
-    request, policy, *masks = bench.apt_log.read_text().splitlines()
-    assert {"iptables", "openssh-server"} <= set(request.split())
-    assert "--no-install-recommends" in request
-    assert policy == "policy 101"
-    assert masks == ["/dev/null", "/dev/null"]
-    assert "ssh.service and ssh.socket are masked" in said
-    assert "policy-rc.d" not in said
+def test_the_virtualenv_is_made_where_there_is_no_apt_no_flock_and_no_tool_of_gnu(bench: Bench) -> None:
+    bench.without("apt-get", "flock", "stat", "sha256sum")
+    (bench.bin / "apt-get").unlink()
+    fakes.program(bench.bin / "stat", '[ "$1 $2" = "-f %u:%g" ] && id -u | sed s/$/:0/')
+    fakes.program(bench.bin / "shasum", '[ "$*" = "-a 256" ] && exec /usr/bin/sha256sum')
+    bench.venv()
+    assert bench.installs() == 2
+    assert bench.venv() == ""
 
 
-@needs_root
-def test_a_machine_that_has_an_ssh_server_keeps_its_service(bench: Bench) -> None:
-    fakes.program(bench.bin / "sshd", "")
-    status, said = bench.in_mounts("tools/bootstrap lab up && ls /etc/systemd/system")
-    assert status == 0, said
-    assert "openssh-server" not in bench.apt_log.read_text()
-    assert "ssh.service" not in said
-
-
-@needs_root
-def test_a_policy_of_the_machine_own_is_back_afterwards_even_after_a_kill(bench: Bench) -> None:
-    own = "echo 'exit 0 # own' >/usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d && "
-    kill = bench.apt_log.with_name("apt.log.kill")
-    kill.touch()
-    script = (
-        f"tools/bootstrap lab up; rm {kill}; cat /usr/sbin/policy-rc.d; tools/bootstrap lab up; cat /usr/sbin/policy*"
-    )
-    _, said = bench.in_mounts(own + script)
-    assert "for the time of an installation" in said
-    assert said.count("exit 0 # own") == 1
-    assert said.rstrip().endswith("exit 0 # own")
+def test_without_apt_a_python_without_its_venv_module_is_named_with_the_way_out(bench: Bench) -> None:
+    bench.pip_log.with_name("pip.log.bare").touch()
+    bench.without("apt-get")
+    (bench.bin / "apt-get").unlink()
+    status, said = bench.run("tools/bootstrap", "venv")
+    assert status == 1
+    assert said.startswith(f"{bench.bin}/python3 lacks the module venv or ensurepip")
+    assert "make PYTHON=" in said
 
 
 def test_nothing_is_installed_where_nothing_is_missing(bench: Bench) -> None:
@@ -214,10 +136,38 @@ def test_nothing_is_installed_where_nothing_is_missing(bench: Bench) -> None:
     assert not bench.apt_log.exists()
 
 
-@pytest.mark.parametrize("target", ["up", "test", "down"])
-def test_without_root_one_sentence_says_what_is_needed_and_why(target: str, open_folder: Path) -> None:
+@needs_root
+def test_down_where_nothing_was_started_says_so_and_installs_nothing(bench: Bench) -> None:
+    status, said = bench.in_mounts("tools/bootstrap down")
+    assert (status, said) == (0, "nothing was started from this checkout\n")
+    assert not bench.apt_log.exists()
+    assert not (bench.checkout / ".venv").exists()
+
+
+@needs_root
+def test_down_ends_the_lab_with_the_virtualenv_that_is_there_even_if_it_is_an_old_one(bench: Bench) -> None:
+    bench.venv()
+    (bench.checkout / "requirements.txt").write_text("# changed\n")
+    status, said = bench.in_mounts("tools/bootstrap down")
+    assert (status, said) == (0, "the lab ends\n")
+    assert bench.installs() == 2
+
+
+@needs_root
+def test_down_makes_the_virtualenv_where_a_lab_runs_whose_virtualenv_was_deleted(bench: Bench) -> None:
+    status, said = bench.in_mounts(
+        f"mkdir -p /run/wireguard-mesh-lab/{identity(bench.checkout)} && tools/bootstrap down"
+    )
+    assert status == 0, said
+    assert said.endswith("the lab ends\n")
+    assert not bench.apt_log.exists()
+
+
+@pytest.mark.parametrize("words", [("lab", "up"), ("lab", "test"), ("down",)])
+def test_without_root_one_sentence_says_what_is_needed_and_why(words: Sequence[str], open_folder: Path) -> None:
     bench = Bench(open_folder)
-    command: Sequence[str] = ("tools/bootstrap", "lab", target)
+    target = words[-1]
+    command: Sequence[str] = ("tools/bootstrap", *words)
     if os.geteuid() == 0:
         command = ("setpriv", "--reuid", "65534", "--clear-groups", "sh", *command)
     status, said = bench.run(*command)
