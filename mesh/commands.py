@@ -13,8 +13,8 @@ _AS_ROOT = 'as_root=; test "$(id -u)" = 0 || as_root="sudo -n"; $as_root'
 class Commands:
     """One site's commands, for an interface, run by root or by a user who may become root by `sudo -n`.
 
-    Each is bounded by `timeout`, which kills what does not end within another minute and a half: pulumi-command has no keepalive,
-    and a started command ignores cancellation.
+    Each is bounded by `timeout`, which kills what does not end within another minute and a half: pulumi-command has no
+    keepalive, and a started command ignores cancellation.
     """
 
     interface: str
