@@ -1,4 +1,4 @@
-"""`python -m lab up [STACK]` and `python -m lab down`: what `make up` and `make down` run."""
+"""`python -m lab up [STACK]` and `python -m lab down [--all]`: what `make up` and `make down` run."""
 
 import argparse
 import os
@@ -20,7 +20,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lab", description="An environment in a lab on this machine.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("up", help="bring it up and probe every pair").add_argument("stack", nargs="?", default="dev")
-    verbs.add_parser("down", help="end it; nothing is left")
+    end = verbs.add_parser("down", help="end it; nothing is left")
+    end.add_argument("--all", action="store_true", help="end the labs of other checkouts too")
     arguments = parser.parse_args()
     if os.geteuid() != 0:
         print(ROOT_NEEDED, file=sys.stderr)
@@ -28,7 +29,7 @@ def main() -> int:
     console = main_console()
     try:
         if arguments.verb == "down":
-            down(console)
+            down(console, everything=arguments.all)
             return 0
         return 0 if up(arguments.stack, console) else 1
     except ConfigError as error:

@@ -14,6 +14,7 @@ from lab import matrix, registry
 from lab.commandplugin import command_plugin
 from lab.deployment import CHECKOUT, Deployment, Outcome
 from lab.matrix import Matrix
+from lab.namespaces import LabError
 from lab.probing import measure, probes
 from lab.progress import Screen, elapsed
 from lab.toolchain import Engine, engine
@@ -23,6 +24,8 @@ from mesh.config.stackfile import read_stack_file
 from mesh.model import Mesh
 
 COMMAND = "command:remote:Command"
+# How long `up` waits for another that uses the lab.
+PATIENCE_SECONDS = 600.0
 
 
 def identity(checkout: Path = CHECKOUT) -> str:
@@ -39,11 +42,11 @@ def up(stack: str, console: Console) -> bool:
     screen = Screen()
     tools = engine(screen)
     say(console, "engine", f"Pulumi {tools.version}, {tools.origin}")
-    world = _world(mesh, console)
+    world = _world_in_turn(mesh, screen, console)
     try:
         outcome = _deploy(world, stack, tools, screen, console)
         if outcome.failure is not None:
-            console.print(f"\n{outcome.failure.strip()}", style="red", markup=False, highlight=False)
+            _tell_failure(world, outcome, console)
             return False
         found = _probe(world, screen)
     finally:
@@ -53,14 +56,29 @@ def up(stack: str, console: Console) -> bool:
     return found.as_granted
 
 
-def down(console: Console) -> None:
-    """Ends this checkout's lab, if it runs, and what killed labs left."""
+def down(console: Console, *, everything: bool = False) -> None:
+    """Ends this checkout's lab, if it runs, and what killed labs left; `everything` ends other checkouts' labs too.
+
+    Raises LabError where a process uses one of them, after the others have ended.
+    """
     ended = registry.sweep(registry.BASE)
-    world = registry.join(registry.BASE, identity())
-    if world is not None:
-        world.end()
-        ended.append(identity())
-    say(console, "lab", f"ended: {', '.join(ended)}" if ended else "none was running")
+    used = []
+    for name in registry.staying(registry.BASE) if everything else [identity()]:
+        try:
+            claim = registry.join(registry.BASE, name)
+        except registry.InUseError as error:
+            used.append(f"{error}; end that first, or wait for it")
+            continue
+        if claim is not None:
+            claim.end()
+            ended.append(name)
+    if ended or not used:
+        say(console, "lab", f"ended: {', '.join(ended)}" if ended else "none was running")
+    others = [name for name in registry.staying(registry.BASE) if name != identity()]
+    if others and not everything:
+        say(console, "lab", f"still running: {', '.join(others)} (other checkouts); python -m lab down --all ends them")
+    if used:
+        raise LabError("\n".join(used))
 
 
 def read(stack: str) -> Mesh:
@@ -73,8 +91,26 @@ def say(console: Console, what: str, text: str) -> None:
     console.print(f"  {what:<8} {text}", highlight=False, markup=False, soft_wrap=True)
 
 
+def _world_in_turn(mesh: Mesh, screen: Screen, console: Console) -> World:
+    """The lab, when nobody else uses it."""
+    start = time.monotonic()
+    told = False
+    while True:
+        try:
+            return _world(mesh, console)
+        except registry.InUseError as error:
+            passed = time.monotonic() - start
+            if passed > PATIENCE_SECONDS:
+                raise LabError(f"{error}, which has not ended within {elapsed(PATIENCE_SECONDS)}") from None
+            if not told:
+                say(console, "lab", f"{error}; waiting for it, {elapsed(PATIENCE_SECONDS)} at most")
+                told = True
+            screen.progress(f"  lab      waiting ({elapsed(passed)})")
+        time.sleep(0.2)
+
+
 def _world(mesh: Mesh, console: Console) -> World:
-    world = World.attach(mesh, identity())
+    world = World.attach(mesh, identity(), registry.BASE)
     if world is not None and world.fits:
         say(console, "lab", f"{identity()} is running")
         return world
@@ -82,7 +118,7 @@ def _world(mesh: Mesh, console: Console) -> World:
         say(console, "lab", f"{identity()} has other sites, networks or addresses; it is built anew")
         world.stop()
     start = time.monotonic()
-    world = World(mesh, identity(), persistent=True)
+    world = World(mesh, identity(), registry.BASE, persistent=True)
     parts: list[str] = []
     world.start(parts.append)
     say(console, "lab", f"{identity()} started: {parts[0]} ({time.monotonic() - start:.1f} s)")
@@ -91,6 +127,8 @@ def _world(mesh: Mesh, console: Console) -> World:
 
 def _deploy(world: World, stack: str, tools: Engine, screen: Screen, console: Console) -> Outcome:
     deployment = Deployment(world, stack, tools.root)
+    if deployment.recover():
+        say(console, "engine", "an earlier run was killed: its engine is ended, and its lock on the state removed")
     plugin = command_plugin(tools, deployment.pulumi_home, screen)
     say(console, "plugin", f"command {plugin.version}, {plugin.origin}")
     deployment.take_over(CHECKOUT)
@@ -105,16 +143,28 @@ def _deploy(world: World, stack: str, tools: Engine, screen: Screen, console: Co
     outcome = deployment.run("up", follow)
     for warning in outcome.warnings:
         say(console, "warning", warning)
-    if outcome.failure is None:
-        say(console, "up", f"{_summary(outcome)} ({time.monotonic() - start:.1f} s)")
+    end = "failed" if outcome.failure is not None else _summary(outcome, world.mesh, commands)
+    say(console, "up", f"{end} ({time.monotonic() - start:.1f} s)")
     return outcome
 
 
-def _summary(outcome: Outcome) -> str:
+def _tell_failure(world: World, outcome: Outcome, console: Console) -> None:
+    """What went wrong, resource by resource, without the engine's account of everything else."""
+    for name, message in outcome.errors or (("", str(outcome.failure).strip()),):
+        console.print(f"\n{name}: {message}".removeprefix("\n: "), style="red", markup=False, highlight=False)
+    log = world.path / "up.log"
+    log.write_text(f"{outcome.failure}\n{outcome.stderr}")
+    console.print(f"\nAll that the engine said is in {log}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _summary(outcome: Outcome, mesh: Mesh, commands: set[str]) -> str:
     if outcome.nothing_changed:
         return f"nothing changed, {outcome.changes.get('same', 0)} resources as they were"
     changes = {kind: number for kind, number in outcome.changes.items() if kind != "same"}
-    return ", ".join(f"{number} {kind}d" for kind, number in sorted(changes.items()))
+    told = ", ".join(f"{number} {kind}d" for kind, number in sorted(changes.items()))
+    touched = {name.rpartition("-")[0] for name in commands}
+    as_they_were = [site.name for site in mesh.sites if site.name not in touched]
+    return f"{told}; as they were: {', '.join(as_they_were)}" if as_they_were else told
 
 
 def _probe(world: World, screen: Screen) -> Matrix:

@@ -60,7 +60,7 @@ def command_plugin(
     if forced not in {None, "release", "stand-in"}:
         raise ToolchainError(f"{PLUGIN_VARIABLE}={forced}: give release, stand-in or a path, or leave it unset")
     folder = (cache or cache_folder(environment)) / f"command-{version}"
-    reason = "asked for"
+    reason = "as asked for"
     if forced != "stand-in":
         try:
             kept = _release(engine, version, folder, screen, ask_again=forced == "release", environment=environment)
@@ -69,14 +69,14 @@ def command_plugin(
                 raise ToolchainError(
                     f"{PLUGIN_VARIABLE}=release, and the release is not to be had: {problem}"
                 ) from None
-            reason = f"the release is not to be had: {problem}"
+            reason = f"no release: {problem}"
         else:
             shutil.rmtree(home, ignore_errors=True)
             shutil.copytree(kept, home)
             return Plugin(version, f"the release, kept in {folder}", released=True)
     shutil.rmtree(home, ignore_errors=True)
     install_command_plugin(pulumi_home, Path(sys.executable))
-    return Plugin(version, f"the stand-in from lab/plugins ({reason})", released=False)
+    return Plugin(version, f"the stand-in ({reason})", released=False)
 
 
 def _of_the_user(program: Path, home: Path, version: str) -> Plugin:

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,16 @@ Listener = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an operation ended. `failure` is the engine's own text, None where it succeeded; `changes` counts by kind."""
+    """How an operation ended. `failure` is the engine's own text, None where it succeeded; `changes` counts by kind.
+
+    `errors` are those of single resources: a name, and what was said of it.
+    """
 
     failure: str | None
     changes: Mapping[str, int]
     stdout: str
     warnings: tuple[str, ...]
+    errors: tuple[tuple[str, str], ...]
     stderr: str
 
     @property
@@ -70,7 +74,25 @@ class Deployment:
         """Copies the program and the stack file of a checkout into the lab, with the lab's keys."""
         copy_project(source, self.project, self.stack, self.world.host_keys())
 
-    def run(self, operation: str, listener: Listener | None = None, event_log: Path | None = None) -> Outcome:
+    def recover(self) -> bool:
+        """Ends the engine of an earlier run that was killed, and removes its lock; gives whether there was any.
+
+        Only for one who has the lab for himself: then no other engine can be at work, and whatever the operator still
+        runs, or has locked in the state, is of nobody. Without this, the engine refuses every operation from then on.
+        """
+        ended = self.world.operator.end_others()
+        locks = [path for path in (self.state / ".pulumi" / "locks").rglob("*") if path.is_file()]
+        for lock in locks:
+            lock.unlink()
+        return bool(ended or locks)
+
+    def run(
+        self,
+        operation: str,
+        listener: Listener | None = None,
+        event_log: Path | None = None,
+        replace: Sequence[str] = (),
+    ) -> Outcome:
         """Runs up, preview or destroy to its end. A failure of the engine is an outcome, not an exception."""
         self.state.mkdir(exist_ok=True)
         request = Request(
@@ -82,6 +104,7 @@ class Deployment:
             environment=self.engine_environment(),
             secrets={**self._operator_key(), **self.secrets},
             event_log=None if event_log is None else str(event_log),
+            replace=list(replace),
         )
         log = self.world.path / "engine.log"
         with log.open("w+") as stderr:
@@ -97,12 +120,12 @@ class Deployment:
                     raise RuntimeError("no pipes to the engine")
                 process.stdin.write(request.to_json())
                 process.stdin.close()
-                end, warnings = _follow(process.stdout, listener or _ignore)
+                end, warnings, errors = _follow(process.stdout, listener or _ignore)
             stderr.seek(0)
             said = stderr.read()
         result = end.get("result", {})
         failure = end.get("failure") if result else end.get("failure", f"the engine's process ended early:\n{said}")
-        return Outcome(failure, result.get("changes", {}), result.get("stdout", ""), warnings, said)
+        return Outcome(failure, result.get("changes", {}), result.get("stdout", ""), warnings, errors, said)
 
     def _operator_key(self) -> dict[str, str]:
         if self.agent is not None:
@@ -121,9 +144,10 @@ class Deployment:
         }
 
 
-def _follow(lines: Any, listener: Listener) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _follow(lines: Any, listener: Listener) -> tuple[dict[str, Any], tuple[str, ...], tuple[tuple[str, str], ...]]:
     end: dict[str, Any] = {}
     warnings = []
+    errors: dict[str, str] = {}
     for line in lines:
         message = json.loads(line)
         if "event" not in message:
@@ -132,8 +156,11 @@ def _follow(lines: Any, listener: Listener) -> tuple[dict[str, Any], tuple[str, 
         event = message["event"]
         if event["kind"] == "warning":
             warnings.append(f"{event['name']}: {event['message'].strip()}")
+        elif event["kind"] == "error" and event["message"].strip() != "update failed":
+            # The engine says it again, in other words, for the stack as a whole; the first is the cause.
+            errors.setdefault(event["name"], event["message"].strip())
         listener(event)
-    return end, tuple(warnings)
+    return end, tuple(warnings), tuple(errors.items())
 
 
 def _ignore(_event: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ class Request:
     """What to run: `operation` (up, preview or destroy) on a stack of the project, by the engine in `engine`/bin.
 
     `secrets` are config values by path, set encrypted before the operation. `event_log` gets every event whole.
+    `replace` names resources, by URN, that an up replaces whether they changed or not.
     """
 
     operation: str
@@ -36,6 +37,7 @@ class Request:
     environment: dict[str, str]
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     event_log: str | None = None
+    replace: list[str] = field(default_factory=list)
 
     def to_json(self) -> str:
         """The request as one line of text."""
@@ -47,7 +49,7 @@ def run(request: Request, emit: Emit) -> int:
     try:
         stack = _stack(request)
         on_event = _recorder(emit, None if request.event_log is None else Path(request.event_log))
-        done = _operate(stack, request.operation, on_event)
+        done = _operate(stack, request, on_event)
     except (automation.CommandError, subprocess.CalledProcessError) as error:
         emit({"failure": str(error)})
         return 1
@@ -95,13 +97,18 @@ def _stack(request: Request) -> automation.Stack:
     return stack
 
 
-def _operate(stack: automation.Stack, operation: str, on_event: Callable[[EngineEvent], None]) -> dict[str, Any]:
+def _operate(stack: automation.Stack, request: Request, on_event: Callable[[EngineEvent], None]) -> dict[str, Any]:
+    operation = request.operation
     if operation == "preview":
         previewed = stack.preview(on_event=on_event, color="never", suppress_progress=True)
         return {"stdout": previewed.stdout, "changes": dict(previewed.change_summary)}
     if operation == "up":
         done: automation.UpResult | automation.DestroyResult = stack.up(
-            on_event=on_event, color="never", suppress_progress=True, show_secrets=False
+            on_event=on_event,
+            color="never",
+            suppress_progress=True,
+            show_secrets=False,
+            replace=request.replace or None,
         )
     elif operation == "destroy":
         done = stack.destroy(on_event=on_event, color="never", suppress_progress=True, show_secrets=False)

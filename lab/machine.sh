@@ -22,6 +22,19 @@ forget_foreign_namespaces() {
     if [ -d /run/netns ]; then umount -R /run/netns 2>/dev/null || true; fi
 }
 
+# What is mounted by now is the machine's: it can be read, not written. Each mount has a switch of its own.
+only_read() {
+    while read -r _ _ _ _ point options _; do
+        case $point in /proc | /proc/* | /sys | /sys/* | /dev | /dev/pts) continue ;; esac
+        case $options in ro | ro,*) continue ;; esac
+        # proc_pid_mountinfo(5) writes a space as \040, and printf takes up to three digits after a \0.
+        point=$(printf %b "$(printf %s "$point" | sed 's/\\\([0-7]\{3\}\)/\\0\1/g')")
+        # One that lies below another cannot be reached, by nobody.
+        mount -o remount,bind,ro "$point" 2>/dev/null || ! mountpoint -q "$point" ||
+            { echo "$point cannot be made read-only" >&2 && return 1; }
+    done
+}
+
 settings() {
     while read -r key value; do
         if [ -e "/proc/sys/net/$key" ]; then echo "$value" >"/proc/sys/net/$key"; fi
@@ -63,6 +76,11 @@ operator)
     ;;
 gateway)
     forget_foreign_namespaces
+    # A copy, since each change is a change of the file itself.
+    mounts=$(cat /proc/self/mountinfo)
+    only_read <<END
+$mounts
+END
     overlay /etc /usr/local /var/lib
     for directory in /tmp /run /var/tmp; do mount -t tmpfs -o mode=1777 lab "$directory"; done
     chmod 755 /run
@@ -79,8 +97,6 @@ ipv4/conf/all/rp_filter 2
 ipv4/conf/default/rp_filter 2
 ipv6/conf/all/forwarding 0
 END
-    # Whatever is not covered above is the machine's: it can be read, not written.
-    mount -o remount,bind,ro /
     ;;
 esac
 

@@ -157,6 +157,8 @@ def render(matrix: Matrix, width: int) -> RenderableType:
         if _width(table) <= width:
             parts += [table, Text(""), _legend(matrix)]
             break
+    else:
+        parts.append(Text(f"The table needs {_width(table)} columns, and there are {width}: it is left out."))
     if matrix.problems:
         parts.append(_details(matrix.problems))
     parts.append(Text(matrix.summary, style="bold green" if matrix.as_granted else _WRONG))

@@ -3,6 +3,7 @@
 A lab is a directory below one base directory. Whoever builds or uses it holds a flock(2) lock on the directory itself,
 so that no lock file can be left over; the kernel drops the lock with its holder, however that ends. A directory that
 nobody locks is a dead lab, unless it has the marker `ready`: that of a lab meant to stay, whose processes still run.
+One process uses a lab at a time.
 """
 
 import fcntl
@@ -20,14 +21,28 @@ from lab.namespaces import LabError, Process
 BASE = Path("/run/wireguard-mesh-lab")
 _PROCESSES = "processes.json"
 _READY = "ready"
+_USER = "user"
+
+
+class InUseError(LabError):
+    """Another process builds or uses the lab now."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            who = f"process {int((path / _USER).read_text())}"
+        except (FileNotFoundError, ValueError):
+            # The one that has just taken it has not noted itself yet.
+            who = "another process"
+        super().__init__(f"the lab {path.name} is in use by {who}")
 
 
 class Claim:
-    """A lab's directory, and the lock on it. Made by `create` and `join` only."""
+    """A lab's directory, and the lock on it, which is this process's alone. Made by `create` and `join` only."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
         self._descriptor: int | None = descriptor
+        (path / _USER).write_text(str(os.getpid()))
 
     def record(self, processes: Sequence[Process]) -> None:
         """Notes the processes whose end is the lab's end."""
@@ -45,19 +60,20 @@ class Claim:
             self._descriptor = None
 
     def end(self) -> None:
-        """Ends the lab and removes everything of it. Raises LabError where somebody else uses it too."""
+        """Ends the lab and removes everything of it."""
         if self._descriptor is None:
             return
         with _held(self.path.parent):
-            if not _lock(self._descriptor, fcntl.LOCK_EX):
-                raise LabError(f"the lab {self.path.name} is in use by another process; end that first")
             _destroy(self.path)
         self.release()
         _remove_if_empty(self.path.parent)
 
 
 def create(base: Path, identity: str) -> Claim:
-    """Claims a new lab, after ending every dead one. Raises LabError where one of this identity runs already."""
+    """Claims a new lab, after ending every dead one.
+
+    Raises LabError where one of this identity runs already, InUseError where another process has that one.
+    """
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", identity):
         raise LabError(f"{identity!r} is no name for a lab: use lower case letters, digits and dashes")
     path = base / identity
@@ -66,14 +82,19 @@ def create(base: Path, identity: str) -> Claim:
         try:
             path.mkdir(mode=0o700)
         except FileExistsError:
-            raise LabError(f"the lab {identity} is running already, or just being started") from None
+            if _is_locked(path):
+                raise InUseError(path) from None
+            raise LabError(f"the lab {identity} is running already") from None
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        _lock(descriptor, fcntl.LOCK_EX)
+        _lock(descriptor)
     return Claim(path, descriptor)
 
 
 def join(base: Path, identity: str) -> Claim | None:
-    """Joins a lab that stays, so that nobody ends it meanwhile; None where there is none that runs."""
+    """Joins a lab that stays, so that nobody else uses or ends it meanwhile; None where there is none that runs.
+
+    Raises InUseError where another process has it.
+    """
     path = base / identity
     if not path.is_dir():
         return None
@@ -84,12 +105,21 @@ def join(base: Path, identity: str) -> Claim | None:
         except FileNotFoundError:
             descriptor = -1
         if descriptor >= 0:
-            if not _lock(descriptor, fcntl.LOCK_SH) or not _stays(path):
+            if not _lock(descriptor):
                 os.close(descriptor)
-                raise LabError(f"the lab {identity} belongs to another process, which is still running")
-            return Claim(path, descriptor)
+                raise InUseError(path)
+            if _stays(path):
+                return Claim(path, descriptor)
+            # Its owner was killed since the sweep.
+            _destroy(path)
+            os.close(descriptor)
     _remove_if_empty(base)
     return None
+
+
+def staying(base: Path) -> list[str]:
+    """The identities of the labs that stay and run, whether or not somebody uses them."""
+    return sorted(path.name for path in base.iterdir() if _stays(path)) if base.is_dir() else []
 
 
 def sweep(base: Path) -> list[str]:
@@ -110,7 +140,7 @@ def _sweep(base: Path) -> list[str]:
             continue
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            if _lock(descriptor, fcntl.LOCK_EX) and not _stays(path):
+            if _lock(descriptor) and not _stays(path):
                 _destroy(path)
                 ended.append(path.name)
         finally:
@@ -137,12 +167,20 @@ def _recorded(path: Path) -> list[Process]:
         return []
 
 
-def _lock(descriptor: int, operation: int) -> bool:
+def _lock(descriptor: int) -> bool:
     try:
-        fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
+
+
+def _is_locked(path: Path) -> bool:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return not _lock(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -156,7 +194,7 @@ def _held(base: Path, timeout: float = 60) -> Iterator[None]:
         except FileNotFoundError:
             continue
         try:
-            if _lock(descriptor, fcntl.LOCK_EX) and _is_still(base, descriptor):
+            if _lock(descriptor) and _is_still(base, descriptor):
                 yield
                 return
         finally:

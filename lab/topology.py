@@ -88,13 +88,6 @@ class Topology:
         """The same for equal topologies only."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
 
-    def gateway(self, site: SiteName) -> Machine:
-        """The gateway of a site. Raises KeyError where there is none."""
-        for machine in self.machines:
-            if machine.site == site:
-                return machine
-        raise KeyError(site)
-
     def lan_host(self, network: str) -> LanHost:
         """The host in a network, by its full name `site.network`. Raises KeyError where there is none."""
         for host in self.hosts:

@@ -129,9 +129,9 @@ class World:
 
     @classmethod
     def attach(cls, mesh: Mesh, identity: str, directory: Path = registry.BASE) -> Self | None:
-        """A persistent lab that is there already, or None. Until `release`, nobody else can stop it.
+        """A persistent lab that is there already, or None. Until `release`, nobody else can use or stop it.
 
-        `fits` says whether it is the world of this mesh. Raises LabError where it belongs to another process.
+        `fits` says whether it is the world of this mesh. Raises InUseError where another process has it.
         """
         claim = registry.join(directory, identity)
         if claim is None:
@@ -148,7 +148,7 @@ class World:
     def fits(self) -> bool:
         """False where a lab that was attached was built for sites, networks or addresses other than this mesh's."""
         digest = self.path / "topology"
-        return not digest.exists() or digest.read_text() == self.topology.digest
+        return digest.exists() and digest.read_text() == self.topology.digest
 
     def release(self) -> None:
         """Lets go of a persistent lab, which stays."""

@@ -1,4 +1,4 @@
-"""The stand-in for pulumi-command 1.2.1: `remote.Command` and `remote.CopyToRemote` over asyncssh.
+"""The stand-in for pulumi-command 1.2.1: both remote resources of the release, `Command` and `CopyToRemote`.
 
 A test double for the lab, to be as strict and as odd as the release, whose source each refusal names
 (pulumi/pulumi-command, tag v1.2.1, below provider/pkg/provider). It is stricter in two things: a host key that is not

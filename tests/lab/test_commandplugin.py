@@ -76,7 +76,7 @@ def test_the_stand_in_takes_the_place_of_a_release_that_cannot_be_had(bench: Ben
     bench.refuse()
     plugin = bench.install()
     assert not plugin.released
-    assert plugin.origin.endswith("(the release is not to be had: no such host)")
+    assert plugin.origin.endswith("(no release: no such host)")
     assert "stand-in" in bench.plugin.read_text()
 
 

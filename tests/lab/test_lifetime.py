@@ -80,6 +80,24 @@ def test_programs_in_the_labs_directory_run_where_the_folder_is_mounted_noexec(t
     assert (done.returncode, done.stdout) == (0, "it runs\n"), done.stderr
 
 
+def test_a_gateway_can_read_what_the_machine_has_mounted_and_write_none_of_it(tmp_path: Path) -> None:
+    script = (
+        "import subprocess\nfrom pathlib import Path\nfrom lab.world import World\nfrom tests.lab.worlds import pair\n"
+        "for point in ('/mnt', '/mnt/with space', '/mnt/with space/7below'):\n"
+        "    Path(point).mkdir(exist_ok=True)\n"
+        "    subprocess.run(['mount', '-t', 'tmpfs', 'none', point], check=True)\n"
+        "    Path(point, 'file').touch()\n"
+        f"with World(pair(), 'mounts', Path({str(tmp_path / 'labs')!r})) as world:\n"
+        "    for point in ('/mnt', '/mnt/with space', '/mnt/with space/7below'):\n"
+        "        world.host('nyc').run(['cat', f'{point}/file'])\n"
+        "        print(world.host('nyc').run(['touch', f'{point}/file'], check=False).stderr, end='')\n"
+        "    world.host('nyc').run(['touch', '/run/file', '/etc/file'])\n"
+    )
+    argv = ["unshare", "--mount", sys.executable, "-c", script]
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout.count("Read-only file system")) == (0, 3), done.stdout + done.stderr
+
+
 def test_after_stop_no_namespace_process_mount_interface_or_file_is_left(base: Path) -> None:
     before = traces()
     world = World(varied(), f"short-{os.getpid()}", base)
@@ -127,7 +145,7 @@ def test_two_labs_of_one_config_do_not_disturb_each_other(base: Path) -> None:
 
 def test_a_second_lab_of_the_same_name_is_refused_and_the_first_goes_on(base: Path) -> None:
     with World(pair(), "same", base) as first:
-        with pytest.raises(LabError, match="the lab same is running already"):
+        with pytest.raises(registry.InUseError, match=f"the lab same is in use by process {os.getpid()}"):
             World(pair(), "same", base).start()
         first.host("nyc").run(["true"])
 
@@ -190,10 +208,12 @@ def test_a_persistent_lab_outlives_its_starter_and_can_be_joined_and_ended(base:
     assert world.fits
     world.host("nyc").run(["ping", "-c", "1", "-W", "5", "198.51.100.20"])
     assert ssh(world, "203.0.113.10", "hostname") == "nyc\n"
-    with pytest.raises(LabError, match="running already"):
+    with pytest.raises(LabError, match=f"in use by process {os.getpid()}"):
         World(pair(), KILLED, base).start()
     everything = everything_in(world.identity)
     world.release()
+    with pytest.raises(LabError, match="running already"):
+        World(pair(), KILLED, base).start()
     assert holders(everything)
     again = World.attach(pair(), KILLED, base)
     assert again is not None
@@ -203,22 +223,23 @@ def test_a_persistent_lab_outlives_its_starter_and_can_be_joined_and_ended(base:
     assert not base.exists()
 
 
-def test_a_lab_that_another_process_uses_is_not_ended(base: Path) -> None:
+def test_a_lab_that_another_process_uses_cannot_be_joined_until_it_is_released(base: Path) -> None:
     with starter(base, kind="persistent") as owner:
         owner.wait(30)
-    first, second = World.attach(pair(), KILLED, base), World.attach(pair(), KILLED, base)
+    first = World.attach(pair(), KILLED, base)
     assert first is not None
-    assert second is not None
-    with pytest.raises(LabError, match=f"the lab {KILLED} is in use by another process"):
-        second.stop()
+    with pytest.raises(registry.InUseError, match=f"the lab {KILLED} is in use by process {os.getpid()}"):
+        World.attach(pair(), KILLED, base)
     first.host("nyc").run(["true"])
     first.release()
+    second = World.attach(pair(), KILLED, base)
+    assert second is not None
     second.stop()
     assert not base.exists()
 
 
 def test_a_lab_that_a_process_owns_cannot_be_joined(base: Path) -> None:
-    with World(pair(), "owned", base), pytest.raises(LabError, match="belongs to another process"):
+    with World(pair(), "owned", base), pytest.raises(registry.InUseError):
         World.attach(pair(), "owned", base)
 
 
@@ -228,7 +249,13 @@ def test_a_persistent_lab_of_another_network_does_not_fit(base: Path) -> None:
     world = World.attach(varied(), KILLED, base)
     assert world is not None
     assert not world.fits
-    world.stop()
+    world.release()
+    same = World.attach(pair(), KILLED, base)
+    assert same is not None
+    assert same.fits
+    (same.path / "topology").unlink()
+    assert not same.fits
+    same.stop()
     assert not base.exists()
 
 
@@ -237,6 +264,6 @@ def test_a_persistent_lab_whose_processes_are_gone_is_cleaned_up(base: Path) -> 
         owner.wait(30)
     for pid in marked(KILLED, "keeper"):
         os.kill(pid, signal.SIGKILL)
-    assert until(lambda: not marked(KILLED))
-    assert registry.sweep(base) == [KILLED]
+    assert until(lambda: registry.sweep(base) == [KILLED])
+    assert not marked(KILLED)
     assert not base.exists()

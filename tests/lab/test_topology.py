@@ -8,8 +8,8 @@ from hypothesis import given, settings
 
 from lab import links
 from lab.namespaces import LabError
-from lab.topology import Bridge, Topology, lay_out
-from mesh.model import Mesh, SiteName
+from lab.topology import Bridge, Machine, Topology, lay_out
+from mesh.model import Mesh
 from tests.lab.worlds import bastion, pair, varied, with_ssh
 from tests.mesh.meshes import mesh, meshes, network, site
 
@@ -17,6 +17,10 @@ from tests.mesh.meshes import mesh, meshes, network, site
 def pids(topology: Topology) -> dict[str, int]:
     roles = ["operator", *(machine.role for machine in topology.machines), *(host.role for host in topology.hosts)]
     return {role: 100 + number for number, role in enumerate(roles)}
+
+
+def machine(topology: Topology, role: str) -> Machine:
+    return next(machine for machine in topology.machines if machine.role == role)
 
 
 def test_every_site_has_a_gateway_and_every_network_a_host() -> None:
@@ -28,7 +32,7 @@ def test_every_site_has_a_gateway_and_every_network_a_host() -> None:
 def test_the_gateway_has_the_first_address_of_its_network_and_the_host_the_tenth() -> None:
     topology = lay_out(pair())
     addresses = (ip_interface("192.168.122.1/24"), ip_interface("fd22::1/64"))
-    assert topology.gateway(SiteName("nyc")).bridges == (Bridge("virbr0", addresses),)
+    assert machine(topology, "gw-nyc").bridges == (Bridge("virbr0", addresses),)
     host = topology.lan_host("nyc.virbr0")
     assert host.addresses == (ip_interface("192.168.122.10/24"), ip_interface("fd22::a/64"))
     assert host.routers == (ip_address("192.168.122.1"), ip_address("fd22::1"))
@@ -37,10 +41,10 @@ def test_the_gateway_has_the_first_address_of_its_network_and_the_host_the_tenth
 def test_a_name_in_the_config_gets_an_address_of_the_lab_and_an_address_keeps_itself() -> None:
     topology = lay_out(varied())
     assert set(topology.names) == {"sfo.example.com", "jump.example.net"}
-    sfo = topology.gateway(SiteName("sfo"))
+    sfo = machine(topology, "gw-sfo")
     assert topology.names["sfo.example.com"] in sfo.addresses
     assert ip_address("10.0.0.5") in sfo.addresses
-    assert topology.gateway(SiteName("fra")).addresses[0] == ip_address("2001:db8::4")
+    assert machine(topology, "gw-fra").addresses[0] == ip_address("2001:db8::4")
 
 
 def test_with_one_ipv6_endpoint_every_machine_has_both_families_and_without_any_none_has_ipv6() -> None:
@@ -84,8 +88,8 @@ def test_two_sites_at_one_address_are_refused() -> None:
 
 def test_the_uplink_takes_no_name_that_the_config_gives_to_another_interface() -> None:
     topology = lay_out(varied())
-    assert topology.gateway(SiteName("ams")).uplink == "eth1"  # its LAN is eth0
-    assert topology.gateway(SiteName("nyc")).uplink == "eth0"
+    assert machine(topology, "gw-ams").uplink == "eth1"  # its LAN is eth0
+    assert machine(topology, "gw-nyc").uplink == "eth0"
 
 
 def test_an_ssh_address_inside_a_sites_own_network_is_the_gateways_address_there() -> None:
@@ -141,7 +145,7 @@ def test_the_internet_has_one_link_and_one_route_for_each_public_address_and_not
 
 def test_a_gateway_has_its_public_address_and_a_bridge_for_its_network() -> None:
     topology = lay_out(pair())
-    nyc = topology.gateway(SiteName("nyc"))
+    nyc = machine(topology, "gw-nyc")
     assert [*links.uplink(nyc.uplink, nyc.addresses)] == [
         "link set lo up",
         "addr add 203.0.113.10/32 dev eth0",

@@ -21,7 +21,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def namespace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Namespace]:
-    space = Namespace(f"wgm-plugin-{os.getpid()}", tmp_path_factory.mktemp("sockets"))
+    space = Namespace(tmp_path_factory.mktemp("sockets"))
     yield space
     space.close()
 

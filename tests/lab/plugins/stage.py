@@ -9,10 +9,15 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-NEW_NET = 0x40000000  # CLONE_NEWNET, linux/sched.h
+from lab.namespaces import Keeper, launch
+
+# linux/sched.h: CLONE_NEWNET, CLONE_NEWPID
+KINDS = {"net": 0x40000000, "pid": 0x20000000}
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
@@ -24,12 +29,19 @@ def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 
 class Namespace:
-    """A network namespace with nothing but a loopback; programs run in it, and gRPC is carried in and out of it."""
+    """A network namespace with nothing but a loopback; programs run in it, and gRPC is carried in and out of it.
 
-    def __init__(self, name: str, directory: Path) -> None:
-        self.name, self.directory = name, directory
-        subprocess.run(["ip", "netns", "add", name], check=True)
-        subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
+    Everything in it ends with the process that made it, even where that is killed.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._keeper = Keeper(directory.name)
+        self.pid = launch(self._keeper.processes[0], directory, "stage", "host", "stage").pid
+        # Programs are started by a thread that has entered, so that each is this process's own child.
+        self._starter = ThreadPoolExecutor(1, initializer=lambda: self._enter("net", "pid"))
+        self._programs: list[subprocess.Popen[str]] = []
+        self.popen(["ip", "link", "set", "lo", "up"]).wait()
         self._servers: list[asyncio.Server] = []
         self._loop = asyncio.new_event_loop()
         ready = threading.Event()
@@ -39,15 +51,21 @@ class Namespace:
 
     def _serve(self, ready: threading.Event) -> None:
         """Only this thread enters the namespace: a socket belongs to the namespace of the thread that opened it."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        with Path("/run/netns", self.name).open() as handle:
-            assert libc.setns(handle.fileno(), NEW_NET) == 0, os.strerror(ctypes.get_errno())
+        self._enter("net")
         asyncio.set_event_loop(self._loop)
         self._loop.call_soon(ready.set)
         self._loop.run_forever()
 
+    def _enter(self, *kinds: str) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        for kind in kinds:
+            with Path(f"/proc/{self.pid}/ns/{kind}").open() as handle:
+                assert libc.setns(handle.fileno(), KINDS[kind]) == 0, os.strerror(ctypes.get_errno())
+
     def popen(self, command: Sequence[str], **options: Any) -> "subprocess.Popen[str]":
-        return subprocess.Popen(["ip", "netns", "exec", self.name, *command], text=True, **options)
+        program = self._starter.submit(partial(subprocess.Popen, command, text=True, **options)).result()
+        self._programs.append(program)
+        return program
 
     def into(self, port: int) -> str:
         """A Unix socket's address that leads to a TCP port inside."""
@@ -93,7 +111,12 @@ class Namespace:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-        subprocess.run(["ip", "netns", "delete", self.name], check=True)
+        self._starter.shutdown()
+        self._keeper.close()
+        # The first process of a PID namespace ends when all others in it are waited for.
+        for program in self._programs:
+            program.wait()
+        self._keeper.wait()
 
 
 async def _join(

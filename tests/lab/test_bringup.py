@@ -1,0 +1,133 @@
+"""`make up` and `make down` beside others: killed ones, ones at the same time, and labs of other checkouts."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import yaml
+from rich.console import Console
+
+from lab import bringup, registry
+from lab.deployment import CHECKOUT
+from lab.namespaces import LabError
+from lab.project import PROGRAM
+from lab.toolchain import Engine
+from tests.lab import environment
+from tests.lab.traces import marked, until
+
+pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")]
+
+NAME = f"bringup-{os.getpid()}"
+UP = """
+import sys
+from pathlib import Path
+from lab import bringup, registry
+bringup.CHECKOUT, registry.BASE = Path(sys.argv[1]), Path(sys.argv[2])
+bringup.identity = lambda: sys.argv[3]
+sys.exit(not bringup.up("test", bringup.main_console()))
+"""
+
+BUILD = """
+import sys
+from pathlib import Path
+from lab.world import World
+from tests.lab.worlds import pair
+World(pair(), sys.argv[2], Path(sys.argv[1]), persistent=True).start()
+"""
+
+
+@pytest.fixture
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for labs; this checkout's lab is NAME. Whatever runs there in the end is ended."""
+    folder = tmp_path / "base"
+    monkeypatch.setattr(registry, "BASE", folder)
+    monkeypatch.setattr(bringup, "identity", lambda: NAME)
+    yield folder
+    for pid in [*marked(NAME, "keeper"), *marked(f"{NAME}-other", "keeper")]:
+        os.kill(pid, signal.SIGKILL)
+
+
+def build(name: str) -> None:
+    """Another process starts a lab that stays."""
+    subprocess.run([sys.executable, "-c", BUILD, str(registry.BASE), name], check=True, cwd=CHECKOUT)
+
+
+def down(*, everything: bool = False) -> str:
+    said = StringIO()
+    bringup.down(Console(file=said, width=200), everything=everything)
+    return said.getvalue()
+
+
+def up(source: Path, base: Path) -> "subprocess.Popen[str]":
+    argv = [sys.executable, "-c", UP, str(source), str(base), NAME]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=CHECKOUT)
+
+
+def test_after_a_killed_up_two_at_once_wait_for_each_other_and_both_succeed(
+    tools: Engine, base: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in PROGRAM:
+        (source / name).symlink_to(CHECKOUT / name)
+    config = {f"wireguard-mesh:{name}": section for name, section in environment.pair().items()}
+    (source / "Pulumi.test.yaml").write_text(yaml.safe_dump({"config": config}))
+    state = base / NAME / "state" / ".pulumi"
+
+    with up(source, base) as killed:
+        # The first host has something: the operation is well under way.
+        assert until(lambda: bool(list(state.glob("locks/**/*.json"))) and len(marked(NAME, "engine")) > 1, 120)
+        for pid in (killed.pid, *marked(NAME, "engine")):
+            os.kill(pid, signal.SIGKILL)
+    assert list(state.glob("locks/**/*.json"))
+
+    both = [up(source, base), up(source, base)]
+    said = [process.communicate(timeout=300)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    first, second = sorted(said, key=lambda text: "waiting for it" in text)
+    assert "an earlier run was killed" in first
+    assert "waiting for it" not in first
+    assert re.search(rf"the lab {NAME} is in use by process \d+; waiting for it, 10 min 00 s at most", second)
+    assert "nothing changed" in second
+    assert down() == f"  lab      ended: {NAME}\n"
+    assert not marked(NAME)
+
+
+def test_up_waits_for_another_that_uses_the_lab_no_longer_than_its_patience(
+    base: Path, tools: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bringup, "PATIENCE_SECONDS", 0.3)
+    claim = registry.create(base, NAME)
+    said = StringIO()
+    with pytest.raises(LabError, match=f"in use by process {os.getpid()}, which has not ended within 0 s"):
+        bringup.up("dev", Console(file=said, width=200))
+    assert "waiting for it" in said.getvalue()
+    claim.end()
+
+
+def test_down_names_the_labs_of_other_checkouts_and_ends_them_where_it_is_told_to(base: Path) -> None:
+    assert down() == "  lab      none was running\n"
+    build(f"{NAME}-other")
+    assert f"still running: {NAME}-other (other checkouts)" in down()
+    assert marked(f"{NAME}-other")
+    build(NAME)
+    assert down(everything=True) == f"  lab      ended: {NAME}, {NAME}-other\n"
+    assert not base.exists()
+
+
+def test_down_leaves_a_lab_that_a_process_uses_and_says_which(base: Path) -> None:
+    build(NAME)
+    build(f"{NAME}-other")
+    claim = registry.join(base, NAME)
+    assert claim is not None
+    with pytest.raises(LabError, match=f"the lab {NAME} is in use by process {os.getpid()}; end that first"):
+        down(everything=True)
+    assert registry.staying(base) == [NAME]
+    claim.end()
+    assert not base.exists()
