@@ -138,6 +138,8 @@ class Deployment:
             "PULUMI_BACKEND_URL": f"file://{self.state}",
             "PULUMI_CONFIG_PASSPHRASE": "lab",
             **ENGINE_ENVIRONMENT,
+            # Also for the Automation API's own look at the version, which would log into the user's folder.
+            "PULUMI_HOME": str(self.pulumi_home),
             MARK: f"{self.world.identity}/engine",
             **({} if self.agent is None else {"SSH_AUTH_SOCK": str(self.agent)}),
             **self.environment,

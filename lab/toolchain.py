@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -218,13 +219,15 @@ def _kept(places: _Places, name: str) -> bool:
 
 def _version_of(path: Path) -> tuple[int, int, int] | None:
     """What `pulumi version` says, or None if the file does not run or says something else."""
-    quiet = {**os.environ, **ENGINE_ENVIRONMENT}
-    try:
-        said = subprocess.run(
-            [path, "version"], env=quiet, capture_output=True, text=True, timeout=60, check=True
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        return None
+    # It keeps a log in its home, and the user's is none of ours.
+    with tempfile.TemporaryDirectory() as home:
+        environment = {**os.environ, **ENGINE_ENVIRONMENT, "PULUMI_HOME": home}
+        try:
+            said = subprocess.run(
+                [path, "version"], env=environment, capture_output=True, text=True, timeout=60, check=True
+            ).stdout
+        except (OSError, subprocess.SubprocessError):
+            return None
     found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", said.strip())
     return None if found is None else (int(found[1]), int(found[2]), int(found[3]))
 

@@ -90,6 +90,19 @@ def test_a_pulumi_on_the_path_that_does_not_suit_is_passed_over(bench: Bench, ve
     assert bench.engine().path.is_relative_to(bench.cache)
 
 
+def test_asking_for_the_version_leaves_nothing_in_the_users_home(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    log = 'mkdir -p "${PULUMI_HOME:-$HOME/.pulumi}/logs"; echo "$PULUMI_HOME" >>"$0.homes"'
+    fakes.program(bench.bin / "pulumi", f"{log}; echo v{WANTED}")
+    assert bench.engine().version == WANTED
+    assert not (tmp_path / "home").exists()
+    homes = (bench.bin / "pulumi.homes").read_text().split()
+    assert homes
+    assert not [home for home in homes if Path(home).exists()]
+
+
 def test_a_pulumi_outside_a_bin_folder_still_has_a_root_for_the_automation_api(bench: Bench) -> None:
     elsewhere = fakes.pulumi(bench.bin.parent / "shims" / "pulumi", "v3.250.0")
     found = toolchain.engine(cache=bench.cache, environment={"PATH": f"{elsewhere.parent}:/usr/bin:/bin"})
