@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mesh.config import ConfigError, documentation_addresses, parse
-from mesh.config.faults import Fault
 from mesh.config.stackfile import StackFile, load
+from mesh.faults import Fault
 from mesh.model import Mesh
+from mesh.warnings import warnings
 
 # The stack whose hosts are examples: it is for the lab, which gives their addresses to hosts of its own.
 SAMPLE = "dev"
@@ -18,14 +19,18 @@ class NoStackFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One stack file's verdict. `notes` are the example hosts of the sample; in any other stack they are faults."""
+    """One stack file's verdict. `notes` are the example hosts of the sample; in any other stack they are faults.
+
+    `warnings` are what the config can do without; they are no faults.
+    """
 
     stack: str
     path: Path
     file: StackFile
     mesh: Mesh | None
     faults: tuple[Fault, ...]
-    notes: tuple[Fault, ...]
+    notes: tuple[Fault, ...] = ()
+    warnings: tuple[Fault, ...] = ()
 
 
 def stack_files(directory: Path, stack: str | None) -> dict[str, Path]:
@@ -47,6 +52,9 @@ def stack_files(directory: Path, stack: str | None) -> dict[str, Path]:
     name = stack.rpartition("/")[2]
     if name in there:
         return {name: there[name]}
+    meant = name.removeprefix("Pulumi.").removesuffix(".yaml")
+    if meant in there:
+        raise NoStackFileError(f"'{name}' is a file; name its stack, '{meant}'")
     known = f"stacks with a file: {', '.join(there)}" if there else "there is no stack file at all"
     raise NoStackFileError(f"there is no Pulumi.{name}.yaml {where}; {known}")
 
@@ -57,17 +65,17 @@ def check(stack: str, path: Path) -> Checked:
         file = load(path.read_bytes().decode())
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"it is no UTF-8 text, from byte {error.start} on"
-        return Checked(stack, path, StackFile({}, {}, ()), None, (Fault("", f"cannot be read: {reason}"),), ())
+        return Checked(stack, path, StackFile({}, {}, ()), None, (Fault("", f"cannot be read: {reason}"),))
     if file.faults and not file.sections:
-        return Checked(stack, path, file, None, file.faults, ())
+        return Checked(stack, path, file, None, file.faults)
     try:
         mesh = parse(file.sections, stack_file=True)
     except ConfigError as error:
-        return Checked(stack, path, file, None, _together(file, error.faults), ())
+        return Checked(stack, path, file, None, _together(file, error.faults))
     examples = _by_line(file, documentation_addresses(mesh))
     notes = examples if stack == SAMPLE else ()
     faults = file.faults if stack == SAMPLE else _by_line(file, (*file.faults, *examples))
-    return Checked(stack, path, file, None if faults else mesh, faults, notes)
+    return Checked(stack, path, file, None if faults else mesh, faults, notes, _by_line(file, warnings(mesh)))
 
 
 def _together(file: StackFile, faults: tuple[Fault, ...]) -> tuple[Fault, ...]:

@@ -19,12 +19,22 @@ sample, with comments. `meshctl check <stack>` reports every fault of a file, ea
 program checks the same before it touches anything.
 
 - An unknown key is a fault, not ignored. A key without a value counts as left out.
-- Where the value is something `or a list`, one may be written alone. `access` is always a list.
+- Where the value is something `or a list`, one may be written alone. `access` and `assert` are always lists.
 - Secrets (`private_key`) are encrypted in the file: `pulumi config set --path --secret 'wireguard-mesh:PLACE'`, where
   PLACE is like `sites.nyc.private_key`. In plain text they are a fault, and so is an encrypted value that is no secret.
-- Sites and networks are named by DNS labels: up to 63 of a-z, 0-9 and -. Their order in the file means nothing; the
-  engine sorts them by name.
-- No two networks of a mesh overlap, nor does one overlap the tunnel's network or contain an endpoint's address.
+- Sites, networks and groups are named by DNS labels: up to 63 of a-z, 0-9 and -, and not `secure`. Their order in the
+  file means nothing; the engine sorts them by name.
+- A selector names hosts: `site.network`, a network; `site`, the site's host itself; `site.*`, every network of the
+  site, without its host; `"*"`, every host and every network of the mesh (in YAML a `*` that stands alone takes
+  quotes); or the name of a group. Pairs at one site that come of wildcards or groups are left out: their flows cross no
+  tunnel. Both written by name, `ams.dmz` to `ams.lan`, they are a fault.
+- A port is written with its protocol: `tcp/443`, `udp/53`, `tcp/8000-8100`; `tcp` or `udp` alone is all of its ports,
+  and `icmp` has none. Echo between the sites' own addresses in the tunnel always passes, for diagnosis.
+- No two networks of a mesh overlap, nor does one overlap the tunnel's network or contain an endpoint's address. What
+  counts is what a network is advertised as: two sites may have the same `cidr` where both have `advertise_as`.
+- A network that is opened to other sites says how answers come back, by `masquerade` or `return_route`.
+- `meshctl check` warns of a grant that another one contains, and of `return_route` beside `masquerade`. These are no
+  faults.
 - Hosts at addresses and names kept for documentation are a fault. In the sample, the stack `dev`, `meshctl check` only
   notes them, since the lab takes them; a real `pulumi up` refuses them there as well.
 """
@@ -82,6 +92,8 @@ def _value(schema: dict[str, Any], field: dict[str, Any]) -> str:
     named = next((choice for choice in choices if "minimum" in choice or _titled(choice)), choices[-1])
     if "minimum" in named:
         return f"{named['minimum']} to {named['maximum']}"
+    if "enum" in named:
+        return " or ".join(f"`{word}`" for word in named["enum"])
     if named.get("type") == "boolean":
         return "`true` or `false`"
     return str(named.get("title", named.get("type", "")))

@@ -6,10 +6,13 @@ from pulumi.runtime.config import CONFIG, get_config_env
 from mesh.config import documentation_addresses, engine_sections, parse
 from mesh.config.faults import ConfigError, report
 from mesh.model import Mesh
+from mesh.warnings import warnings
 
 
 def stack_mesh(*, lab: bool) -> Mesh:
     """The mesh of this stack. Raises pulumi.RunError, which the engine shows without a traceback, with all faults.
+
+    What is no fault and yet hardly meant becomes a warning of the engine's.
 
     Addresses kept for documentation are at home in the `lab` only: on a real `up` they would time out one by one.
     """
@@ -22,4 +25,6 @@ def stack_mesh(*, lab: bool) -> Mesh:
         raise pulumi.RunError(report(error.faults)) from None
     if not lab and (examples := documentation_addresses(mesh)):
         raise pulumi.RunError(report(examples))
+    for warning in warnings(mesh):
+        pulumi.log.warn(str(warning))
     return mesh

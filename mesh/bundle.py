@@ -47,7 +47,8 @@ def render(
     """
     ruleset = rules(plan)
     conf = wgconf.render(plan, private_key, public_keys, preshared_keys, rules_id(ruleset))
-    if "\n@" in conf or "\n" in machine:
+    # The mere character is looked for a hundred times as fast, and our texts have none.
+    if ("@" in conf and "\n@" in conf) or "\n" in machine:
         raise ValueError(f"the texts for {plan.site} contain a line that would begin a section of its own")
     payload = (
         f"@machine {machine}\n@interface {plan.interface}\n@rules {rules_id(ruleset)}\n{ruleset}@conf\n{conf}@end\n"

@@ -1,15 +1,18 @@
 """WireGuard's keys: private keys that cannot be printed, their public keys, and preshared keys derived per pair."""
 
 import binascii
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from hashlib import blake2b
-from typing import NewType
+from itertools import pairwise
+from operator import itemgetter
+from typing import NewType, TypeVar
 
 import nacl.bindings
 import nacl.utils
 
 PublicKey = NewType("PublicKey", str)
+Name = TypeVar("Name", bound=Hashable)
 
 _LENGTH = 32
 # Keeps these keys apart from anything else that is ever derived from the same root (BLAKE2b, RFC 7693, section 2.5).
@@ -70,20 +73,33 @@ def preshared_key(root: str, a_public: str, b_public: str) -> str:
     BLAKE2b of both public keys, keyed with the root (RFC 7693): nobody without the root can derive one, and one says
     nothing about another. Raises ValueError where a key is not 32 bytes in base64, or both are the same.
     """
-    first, second = sorted((_decode_public(a_public), _decode_public(b_public)))
-    if first == second:
+    return preshared_keys(root, {"a": a_public, "b": b_public})["a"]["b"]
+
+
+def preshared_keys(root: str, public: Mapping[Name, str]) -> dict[Name, dict[Name, str]]:
+    """The preshared keys of any two of many sites, by the names that `public` gives them: `keys[one][other]`.
+
+    Each is derived once, and is one text for both ends. Raises ValueError as `preshared_key` does.
+    """
+    keyed = blake2b(digest_size=_LENGTH, key=_decode(root), person=_PURPOSE)
+    sites = sorted(((_decode(key), name) for name, key in public.items()), key=itemgetter(0))
+    if any(one[0] == next_one[0] for one, next_one in pairwise(sites)):
         raise ValueError("a preshared key needs two sites, and both have the same public key")
-    return _encode(blake2b(first + second, digest_size=_LENGTH, key=_decode(root), person=_PURPOSE).digest())
+    keys: dict[Name, dict[Name, str]] = {name: {} for name in public}
+    for number, (first, one) in enumerate(sites, 1):
+        # A thousand sites are half a million pairs: what the pairs of one site have in common is digested once.
+        begun = keyed.copy()
+        begun.update(first)
+        mine = keys[one]
+        for second, other in sites[number:]:
+            pair = begun.copy()
+            pair.update(second)
+            mine[other] = keys[other][one] = _encode(pair.digest())
+    return keys
 
 
 def _clamp(value: bytes) -> bytes:
     return bytes((value[0] & 248, *value[1:31], value[31] & 127 | 64))
-
-
-@lru_cache(maxsize=4096)
-def _decode_public(text: str) -> bytes:
-    # A mesh has half a million pairs where it has a thousand public keys. Secrets are not kept like this.
-    return _decode(text)
 
 
 def _encode(value: bytes) -> str:

@@ -67,13 +67,25 @@ class Colo:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A network behind a gateway: its prefixes, at most one of each family, and the interface that leads to it."""
+    """A network behind a gateway: its prefixes, at most one of each family, and the interface that leads to it.
+
+    `advertise_as` has prefixes of the same sizes, by which all other sites know it; a family that is not in it is known
+    as it is. `return_route` "manual" says that its hosts send answers to other sites through this gateway.
+    """
 
     site: SiteName
     name: str
     cidrs: tuple[IPNetwork, ...]
     interface: str
     masquerade: bool = False
+    advertise_as: tuple[IPNetwork, ...] = ()
+    return_route: Literal["manual"] | None = None
+
+    @property
+    def advertised(self) -> tuple[IPNetwork, ...]:
+        """What other sites know each of `cidrs` as, in the same order."""
+        known = {prefix.version: prefix for prefix in self.advertise_as}
+        return tuple(known.get(cidr.version, cidr) for cidr in self.cidrs)
 
     def __str__(self) -> str:
         return f"{self.site}.{self.name}"
@@ -81,7 +93,10 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One gateway and the networks behind it. `addresses` are its own in the tunnel, one for each tunnel network."""
+    """One gateway and the networks behind it. `addresses` are its own in the tunnel, one for each tunnel network.
+
+    `mtu` is the tunnel's at this gateway, in bytes; a link has the lower one of both ends.
+    """
 
     name: SiteName
     addresses: tuple[IPAddress, ...]
@@ -91,6 +106,7 @@ class Site:
     networks: tuple[Network, ...] = ()
     dns: tuple[IPAddress, ...] = ()
     private_key: Secret | None = None
+    mtu: int = 1420
 
     def __str__(self) -> str:
         return self.name
@@ -98,11 +114,21 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A protocol, and for TCP and UDP a range of destination ports, both ends included."""
+    """A protocol, and for TCP and UDP a range of destination ports, both ends included; 0 to 65535 is all of them."""
 
     protocol: Literal["tcp", "udp", "icmp"]
     first: int = 0
     last: int = 0
+
+    def contains(self, other: "Service") -> bool:
+        """True where every packet of the other is one of this."""
+        return self.protocol == other.protocol and self.first <= other.first and other.last <= self.last
+
+    def __str__(self) -> str:
+        first = max(self.first, 1)  # port 0 is no port that could be written
+        if self.protocol == "icmp" or (first, self.last) == (1, 65535):
+            return self.protocol
+        return f"{self.protocol}/{first}" + (f"-{self.last}" if self.last > first else "")
 
 
 # A side of a grant: a site (every address that its gateway owns) or one network behind it.
@@ -119,15 +145,32 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class Assertion:
+    """What the user wants to hold whatever the grants say: from every source to every destination.
+
+    `expect` "deny": none of the services may pass; "allow": all of them. No services means all.
+    """
+
+    sources: tuple[Party, ...]
+    destinations: tuple[Party, ...]
+    services: tuple[Service, ...]
+    expect: Literal["allow", "deny"]
+
+
+@dataclass(frozen=True, slots=True)
 class Mesh:
-    """A whole environment. `sites` are in the order of their names, which every text and output keeps."""
+    """A whole environment. `sites` are in the order of their names, which every text and output keeps.
+
+    `operators` are the prefixes that SSH connections to the hosts come from.
+    """
 
     tunnel: tuple[IPNetwork, ...]
     interface: str
-    mtu: int
     persistent_keepalive: int
     sites: tuple[Site, ...]
     access: tuple[Grant, ...]
+    assertions: tuple[Assertion, ...] = ()
+    operators: tuple[IPNetwork, ...] = ()
 
     def site(self, name: str) -> Site:
         """The site of that name. Raises KeyError where there is none."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from mesh import bundle, firewall, wgconf
+from mesh.edge import edges
 from mesh.model import Mesh, SiteName
 from mesh.plan import SitePlan
 from mesh.reachability import SiteTexts, points, reachability
@@ -11,15 +12,25 @@ from mesh.reachability import SiteTexts, points, reachability
 def outputs(mesh: Mesh, plans: Mapping[SiteName, SitePlan]) -> dict[str, str]:
     """The stack's outputs by name: `reachability`, and `SITE.config` and `SITE.rules` for every site.
 
-    Each is a text of its own, because a preview then shows the lines that change: in a map or a list it repeats what
-    stayed the same. None depends on a key or on anything else that only an `up` makes known.
+    Where hosts behind a site have to send something to its gateway, `SITE.routes` says what, by network: that they do
+    is not ours to see to. Each output is a text of its own, because a preview then shows the lines that change: in a
+    map or a list it repeats what stayed the same. None depends on a key or on anything else that only an `up` makes
+    known.
     """
-    texts = {name: _texts(plan) for name, plan in plans.items()}
+    texts = site_texts(plans)
     shown = {"reachability": reachability_text(mesh, texts)}
     for name, text in texts.items():
         shown[f"{name}.config"] = text.conf
         shown[f"{name}.rules"] = f"# IPv4\n{text.rules_v4}# IPv6\n{text.rules_v6}"
+        routes = [f"{edge.network.name} -> {route}\n" for edge in edges(plans[name]) for route in edge.routes]
+        if routes:
+            shown[f"{name}.routes"] = "".join(routes)
     return shown
+
+
+def site_texts(plans: Mapping[SiteName, SitePlan]) -> dict[SiteName, SiteTexts]:
+    """What every site gets, in words where a key stands; no key is needed for it."""
+    return {name: _texts(plan) for name, plan in plans.items()}
 
 
 def reachability_text(mesh: Mesh, texts: Mapping[SiteName, SiteTexts]) -> str:

@@ -2,34 +2,47 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from ipaddress import IPv4Network, ip_network
 
 from mesh.model import Endpoint, IPAddress, IPNetwork, Mesh, Network, Party, Service, Site, SiteName
+from mesh.services import merged
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
     """One opener's tuple: hosts in `source` may open flows to `destination`. Both are of one family.
 
-    `service` None means every protocol. `reason` names the grant's two sides, for people: `ams.lan -> nyc.virbr0`.
+    The tuple is the one that the gateway's own conntrack has as the original: a source behind the gateway is there by
+    its own prefix, everything else by the prefix that it is advertised as. `service` None means every protocol.
+    `opener` and `opened` name the grant's two sides, for people: `ams.lan` and `nyc.virbr0`.
     """
 
     source: IPNetwork
     destination: IPNetwork
     service: Service | None
-    reason: str
+    opener: str
+    opened: str
+
+    @property
+    def reason(self) -> str:
+        """Why it passes: `ams.lan -> nyc.virbr0`."""
+        return f"{self.opener} -> {self.opened}"
 
 
 @dataclass(frozen=True, slots=True)
 class PeerPlan:
-    """Another site as WireGuard sees it. `allowed_ips`: IPv4 first, by address, none contained in another."""
+    """Another site as WireGuard sees it. `allowed_ips`: IPv4 first, by address, none contained in another.
+
+    `mtu` is the link's, in bytes: the lower one of both ends.
+    """
 
     site: SiteName
     endpoint: Endpoint
     allowed_ips: tuple[IPNetwork, ...]
     persistent_keepalive: int
+    mtu: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +59,24 @@ class Masquerade:
 class FirewallPlan:
     """What a gateway lets through its tunnel `interface`; everything else is dropped.
 
-    `addresses` are the gateway's own in the tunnel, as host prefixes. `lan` pairs an interface with the prefix that may
-    send from it into the tunnel. `forward` flows pass the gateway, `input` flows begin or end at the gateway itself.
+    `addresses` are the gateway's own in the tunnel, as host prefixes. `remote` are the prefixes that packets come from
+    out of the tunnel, and from nowhere else. `lan` pairs an interface with the prefix behind it that has a part in some
+    flow. `forward` flows pass the gateway, `input` flows begin or end at the gateway itself. `netmap_in` pairs an
+    advertised prefix with the real one that packets from the tunnel go to, `netmap_out` a real one with the advertised
+    one that packets into the tunnel come from.
     """
 
     interface: str
+    listen_port: int
     tunnel: tuple[IPNetwork, ...]
     addresses: tuple[IPNetwork, ...]
+    remote: tuple[IPNetwork, ...]
     lan: tuple[tuple[str, IPNetwork], ...]
     forward: tuple[Flow, ...]
     input: tuple[Flow, ...]
     masquerade: tuple[Masquerade, ...]
+    netmap_in: tuple[tuple[IPNetwork, IPNetwork], ...]
+    netmap_out: tuple[tuple[IPNetwork, IPNetwork], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +94,11 @@ class SitePlan:
     forwarding: tuple[str, ...]
 
 
-_FlowKey = tuple[IPNetwork, IPNetwork, Service | None]
+_Pair = tuple[IPNetwork, IPNetwork]
+
+
+# What the grants let pass between two prefixes: each service with the names of a pair of parties that has it.
+_Granted = dict[Service | None, tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -83,10 +107,12 @@ class _Draft:
 
     site: Site
     own: tuple[IPNetwork, ...]
-    forward: dict[_FlowKey, Flow] = field(default_factory=dict)
-    input: dict[_FlowKey, Flow] = field(default_factory=dict)
+    forward: dict[_Pair, _Granted] = field(default_factory=dict)
+    input: dict[_Pair, _Granted] = field(default_factory=dict)
     masquerade: dict[tuple[IPNetwork, IPNetwork, str], Masquerade] = field(default_factory=dict)
     involved: set[tuple[str, IPNetwork]] = field(default_factory=set)
+    netmap_in: dict[_Pair, None] = field(default_factory=dict)
+    netmap_out: dict[_Pair, None] = field(default_factory=dict)
     prefixes: dict[SiteName, dict[IPNetwork, None]] = field(default_factory=lambda: defaultdict(dict))
 
 
@@ -94,7 +120,7 @@ def plan(mesh: Mesh) -> dict[SiteName, SitePlan]:
     """The plan of every site, in the mesh's order: a full mesh, each pair of sites one link.
 
     The work grows with the number of sites and of pairs that a grant names; a peer that no grant names is one object,
-    shared by all sites that see it.
+    shared by all sites that see it with the same MTU.
     """
     drafts = {site.name: _Draft(site, tuple(ip_network(address) for address in site.addresses)) for site in mesh.sites}
     for grant in mesh.access:
@@ -103,10 +129,15 @@ def plan(mesh: Mesh) -> dict[SiteName, SitePlan]:
                 if _site_name(source) != _site_name(destination):
                     _add_path(drafts, source, destination, grant.services or (None,))
     bare = {
-        name: PeerPlan(name, draft.site.endpoint, _minimal(draft.own), mesh.persistent_keepalive)
-        for name, draft in drafts.items()
+        mtu: {
+            name: PeerPlan(
+                name, draft.site.endpoint, _minimal(draft.own), mesh.persistent_keepalive, min(mtu, draft.site.mtu)
+            )
+            for name, draft in drafts.items()
+        }
+        for mtu in {site.mtu for site in mesh.sites}
     }
-    return {name: _site_plan(mesh, draft, bare) for name, draft in drafts.items()}
+    return {name: _site_plan(mesh, draft, bare[draft.site.mtu]) for name, draft in drafts.items()}
 
 
 def _add_path(
@@ -120,30 +151,46 @@ def _add_path(
     near, far = drafts[from_site], drafts[to_site]
     near_flows = near.forward if isinstance(source, Network) else near.input
     far_flows = far.forward if isinstance(destination, Network) else far.input
-    reason = f"{source} -> {destination}"
-    opening = source.cidrs if isinstance(source, Network) else near.own
-    if isinstance(destination, Network):
-        opened = destination.cidrs
-    else:
-        # A gateway has an address in each of its networks; INPUT alone lets them in, so the hosts behind stay closed.
-        opened = far.own + tuple(cidr for network in far.site.networks for cidr in network.cidrs)
-    for here in opening:
-        for there in opened:
-            if here.version != there.version:
+    names = str(source), str(destination)
+    for real, shown in _opening(source, near):
+        for opened, known in _opened(destination, far):
+            if real.version != opened.version:
                 continue
-            far.prefixes[from_site][here] = None
-            near.prefixes[to_site][there] = None
+            far.prefixes[from_site][shown] = None
+            near.prefixes[to_site][known] = None
+            if real != shown:
+                near.netmap_out[real, shown] = None
+            if opened != known:
+                far.netmap_in[known, opened] = None
             if isinstance(source, Network):
-                near.involved.add((source.interface, here))
+                near.involved.add((source.interface, real))
             if isinstance(destination, Network):
-                far.involved.add((destination.interface, there))
+                far.involved.add((destination.interface, opened))
                 if destination.masquerade:
-                    key = (here, there, destination.interface)
-                    far.masquerade.setdefault(key, Masquerade(destination.interface, here, there, reason))
-            for service in services:
-                flow = Flow(here, there, service, reason)
-                near_flows.setdefault((here, there, service), flow)
-                far_flows.setdefault((here, there, service), flow)
+                    key = (shown, opened, destination.interface)
+                    far.masquerade.setdefault(key, Masquerade(destination.interface, shown, opened, " -> ".join(names)))
+            for flows, pair in ((near_flows, (real, known)), (far_flows, (shown, known))):
+                granted = flows.setdefault(pair, {})
+                for service in services:
+                    # A gateway's address in a network and the network itself are one prefix: the rule is the network's.
+                    if service not in granted or isinstance(destination, Network):
+                        granted[service] = names
+
+
+def _opening(source: Party, near: _Draft) -> Iterable[_Pair]:
+    """The prefixes that a party opens flows from: as its own gateway sees them, and as all others do."""
+    if isinstance(source, Network):
+        return zip(source.cidrs, source.advertised, strict=True)
+    return zip(near.own, near.own, strict=True)
+
+
+def _opened(destination: Party, far: _Draft) -> Iterable[_Pair]:
+    """The prefixes that a party is reached at: as its own gateway sees them, and as all others do."""
+    if isinstance(destination, Network):
+        return zip(destination.cidrs, destination.advertised, strict=True)
+    # A gateway has an address in each of its networks; INPUT alone lets them in, so the hosts behind stay closed.
+    behind = (pair for network in far.site.networks for pair in zip(network.cidrs, network.advertised, strict=True))
+    return (*zip(far.own, far.own, strict=True), *behind)
 
 
 def _site_plan(mesh: Mesh, draft: _Draft, bare: Mapping[SiteName, PeerPlan]) -> SitePlan:
@@ -152,27 +199,31 @@ def _site_plan(mesh: Mesh, draft: _Draft, bare: Mapping[SiteName, PeerPlan]) -> 
     del peers[site.name]
     for name, prefixes in draft.prefixes.items():
         peer = bare[name]
-        allowed_ips = _minimal((*peer.allowed_ips, *prefixes))
-        peers[name] = PeerPlan(name, peer.endpoint, allowed_ips, peer.persistent_keepalive)
+        peers[name] = replace(peer, allowed_ips=_minimal((*peer.allowed_ips, *prefixes)))
     lan = tuple(
         (network.interface, cidr)
         for network in site.networks
         for cidr in network.cidrs
         if (network.interface, cidr) in draft.involved
     )
+    elsewhere = (prefix for prefixes in draft.prefixes.values() for prefix in prefixes)
     firewall = FirewallPlan(
         interface=mesh.interface,
+        listen_port=site.listen_port,
         tunnel=mesh.tunnel,
         addresses=draft.own,
+        remote=_minimal((*mesh.tunnel, *elsewhere)),
         lan=lan,
-        forward=tuple(draft.forward.values()),
-        input=tuple(draft.input.values()),
+        forward=_flows(draft.forward),
+        input=_flows(draft.input),
         masquerade=tuple(draft.masquerade.values()),
+        netmap_in=tuple(draft.netmap_in),
+        netmap_out=tuple(draft.netmap_out),
     )
     return SitePlan(
         site=site,
         interface=mesh.interface,
-        mtu=mesh.mtu,
+        mtu=site.mtu,
         listen_port=site.listen_port,
         addresses=draft.own,
         dns=site.dns,
@@ -180,6 +231,21 @@ def _site_plan(mesh: Mesh, draft: _Draft, bare: Mapping[SiteName, PeerPlan]) -> 
         firewall=firewall,
         forwarding=tuple(dict.fromkeys((mesh.interface, *(interface for interface, _ in lan)))) if lan else (),
     )
+
+
+def _flows(granted: Mapping[_Pair, _Granted]) -> tuple[Flow, ...]:
+    return tuple(
+        Flow(source, destination, service, *_names(service, services))
+        for (source, destination), services in granted.items()
+        for service in merged(tuple(services))
+    )
+
+
+def _names(service: Service | None, granted: _Granted) -> tuple[str, str]:
+    """Two parties that were granted the service, or the first piece of it where several are merged in one."""
+    if service is None:
+        return granted[None]
+    return next(names for piece, names in granted.items() if piece is not None and service.contains(piece))
 
 
 def _site_name(party: Party) -> SiteName:

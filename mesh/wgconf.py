@@ -1,11 +1,13 @@
 """A site's plan and keys as the text of its wg-quick file (wg-quick(8), wg(8))."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 
 from mesh.commands import HELPER
 from mesh.model import SiteName
 from mesh.plan import PeerPlan, SitePlan
+
+_MOST_KNOWN = 4096
+_known: dict[int, tuple[PeerPlan, str]] = {}
 
 
 def render(
@@ -31,6 +33,7 @@ def render(
         *([f"DNS = {', '.join(str(address) for address in plan.dns)}"] if plan.dns else ()),
         f"PreUp = {HELPER} load %i {rules}",
         f"PostUp = {HELPER} forward %i {rules}",
+        *_route_mtus(plan),
         f"PostDown = {HELPER} unload %i",
         "",
     ]
@@ -49,12 +52,31 @@ def render_without_keys(plan: SitePlan, rules: str) -> str:
     )
 
 
+def _route_mtus(plan: SitePlan) -> list[str]:
+    """For links that carry less than this site's interface does: the MTU of their routes, which wg-quick cannot say."""
+    return [
+        f"PostUp = ip -{prefix.version} route replace {prefix} dev %i mtu {peer.mtu}"
+        for peer in plan.peers
+        if peer.mtu < plan.mtu
+        for prefix in peer.allowed_ips
+    ]
+
+
 def _peer(peer: PeerPlan, public_key: str, preshared_key: str) -> str:
     return f"\n# {peer.site}\n[Peer]\nPublicKey = {public_key}\nPresharedKey = {preshared_key}\n{_without_keys(peer)}"
 
 
-@lru_cache(maxsize=4096)
 def _without_keys(peer: PeerPlan) -> str:
-    # Most sites see a peer alike, and a thousand sites see a million of them.
+    # Most sites share one object for a peer, and a thousand sites see a million of them: to hash it takes longer than
+    # all the rest. It is kept along with its text, so that no other object gets its id meanwhile.
+    known = _known.get(id(peer))
+    if known is None:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        known = _known[id(peer)] = (peer, _rendered(peer))
+    return known[1]
+
+
+def _rendered(peer: PeerPlan) -> str:
     keepalive = f"PersistentKeepalive = {peer.persistent_keepalive}\n" if peer.persistent_keepalive else ""
     return f"Endpoint = {peer.endpoint}\n{keepalive}AllowedIPs = {', '.join(map(str, peer.allowed_ips))}\n"

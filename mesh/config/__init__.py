@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 from typing import TypeVar
 
+from mesh.assertions import broken
 from mesh.config.checks import check_all
 from mesh.config.draft import draft, position
-from mesh.config.faults import ConfigError, Fault, place, report
+from mesh.config.faults import ConfigError, place, report
 from mesh.config.schema import ColoPart, ProxyPart, SitePart, SshPart, StackPart
-from mesh.config.stackfile import PROJECT
-from mesh.model import Colo, Endpoint, Grant, Mesh, Network, Party, Secret, Site, SiteName, Ssh
+from mesh.config.selectors import Selection
+from mesh.config.stackfile import section_of
+from mesh.faults import Fault
+from mesh.model import Assertion, Colo, Endpoint, Grant, Mesh, Network, Party, Secret, Service, Site, SiteName, Ssh
 
 __all__ = ["ConfigError", "Fault", "documentation_addresses", "engine_sections", "parse", "report"]
 
@@ -24,34 +27,40 @@ _EXAMPLE_NAMES = ("example", "invalid", "example.com", "example.net", "example.o
 
 
 def parse(sections: Mapping[str, object], *, stack_file: bool = False) -> Mesh:
-    """The mesh that the sections `mesh`, `ssh`, `sites` and `access` describe.
+    """The mesh that the project's sections of a stack config describe.
 
     Sites and networks are in the order of their names, since the engine hands mappings over sorted: a stack file and
     the engine's config give the same mesh. A secret is a text, or `{"secure": ...}` while it is encrypted.
 
     `stack_file`: the sections were read from a stack file, where a secret in plain text is a fault.
-    Raises ConfigError with all faults at once, in the order of the sections.
+    Raises ConfigError with all faults at once, in the order of the sections; or else, where there is none, with the
+    assertions that do not hold.
     """
     drawn = draft(sections, stack_file=stack_file)
-    found = list(dict.fromkeys((*drawn.found, *check_all(drawn))))
+    selection = Selection(drawn)
+    found = list(dict.fromkeys((*drawn.found, *check_all(drawn, selection))))
     if found:
         found.sort(key=lambda fault: position(drawn.raw, fault[0]))
         raise ConfigError(Fault(place(loc), message) for loc, message in found)
-    return _mesh(drawn.config)
+    mesh = _mesh(drawn.config, selection)
+    if violated := broken(mesh):
+        raise ConfigError(violated)
+    return mesh
 
 
 def engine_sections(config: Mapping[str, str]) -> dict[str, object]:
     """The project's sections out of the engine's whole config, names with namespaces to texts of JSON.
 
-    What is no JSON, as a section that is a mere word, is left as it is, for `parse` to refuse in its report.
+    What is no JSON, as a section that is a mere word, or is nested without end, is left as it is, for `parse` to refuse
+    in its report.
     """
     sections: dict[str, object] = {}
     for name, written in config.items():
-        namespace, _, section = name.partition(":")
-        if namespace == PROJECT and written:  # a key without a value arrives as an empty text
+        section = section_of(name)
+        if section is not None and written:  # a key without a value arrives as an empty text
             try:
                 sections[section] = json.loads(written)
-            except ValueError:
+            except (ValueError, RecursionError):
                 sections[section] = written
     return sections
 
@@ -85,24 +94,32 @@ def _is_example(host: str) -> bool:
     return any(address in network for network in _DOCUMENTATION)
 
 
-def _mesh(config: StackPart) -> Mesh:
+def _mesh(config: StackPart, selection: Selection) -> Mesh:
     sites = tuple(_site(name, config.sites[name], config) for name in sorted(config.sites))
     parties: dict[str, Party] = {site.name: site for site in sites}
     parties |= {str(network): network for site in sites for network in site.networks}
+
+    def side(selectors: tuple[str | None, ...] | None) -> tuple[Party, ...]:
+        return tuple(parties[name] for name in selection.parties(_given(selectors)))
+
     return Mesh(
         tunnel=_ordered(_given(config.mesh.tunnel)),
         interface=config.mesh.interface,
-        mtu=config.mesh.mtu,
         persistent_keepalive=config.mesh.persistent_keepalive,
         sites=sites,
         access=tuple(
-            Grant(
-                sources=tuple(parties[_given(name)] for name in _given(grant.source)),
-                destinations=tuple(parties[_given(name)] for name in _given(grant.destination)),
-            )
-            for grant in config.access
+            Grant(side(grant.source), side(grant.destination), _services(grant.services)) for grant in config.access
         ),
+        assertions=tuple(
+            Assertion(side(each.source), side(each.destination), _services(each.services), _given(each.expect))
+            for each in config.assertions
+        ),
+        operators=config.operators or (),
     )
+
+
+def _services(services: tuple[Service | None, ...] | None) -> tuple[Service, ...]:
+    return tuple(_given(service) for service in services or ())
 
 
 def _site(name: str, part: SitePart, config: StackPart) -> Site:
@@ -124,11 +141,14 @@ def _site(name: str, part: SitePart, config: StackPart) -> Site:
                 cidrs=_ordered(_given(network.cidr)),
                 interface=_given(network.interface),
                 masquerade=network.masquerade,
+                advertise_as=_ordered(network.advertise_as or ()),
+                return_route=network.return_route,
             )
             for label, network in sorted(part.networks.items())
         ),
         dns=part.dns or (),
         private_key=part.private_key,
+        mtu=part.mtu or config.mesh.mtu,
     )
 
 

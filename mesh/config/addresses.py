@@ -59,7 +59,7 @@ def _check_sites(draft: Draft, tunnel: tuple[IPNetwork, ...]) -> Iterator[Found]
             if network is not None:
                 covered[network] = address
                 owners.setdefault(address, name)
-        if any(found[: len(loc)] == loc for found, _ in draft.found):
+        if draft.spoilt(*loc):
             continue  # one of its addresses could not be read: which are missing is unknown
         for network in tunnel:
             if network not in covered and network.version not in displaced:

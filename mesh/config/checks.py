@@ -2,53 +2,53 @@
 
 from collections.abc import Callable, Hashable, Iterator
 
-from mesh.config import addresses, grants, overlaps
+from mesh.config import addresses, advertised, grants, operators, overlaps, resolvers, returns
 from mesh.config.draft import Draft
-from mesh.config.faults import Found, Loc, place, shown
+from mesh.config.faults import Found, Loc, place
 from mesh.config.schema import KINDS, ColoPart, NetworkPart, ProxyPart, SitePart
-from mesh.config.values import is_label
+from mesh.config.selectors import Selection, check_groups, check_name
+from mesh.model import IPNetwork
 
 _HOST_KEY = "is missing; give the host's public key, one line of /etc/ssh/ssh_host_ed25519_key.pub on that host"
 _LEAST_MTU_OF_IPV6 = 1280  # RFC 8200, 5
 
 
-def check_all(draft: Draft) -> Iterator[Found]:
+def check_all(draft: Draft, selection: Selection) -> Iterator[Found]:
     """Yields every fault that takes more than one value to see."""
-    checks: tuple[Callable[[Draft], Iterator[Found]], ...] = (
+    alone: tuple[Callable[[Draft], Iterator[Found]], ...] = (
         addresses.check,
         _check_mtu,
         _check_proxy_default,
         _check_sites,
         _check_shared,
+        advertised.check,
         overlaps.check,
-        grants.check,
     )
-    for check in checks:
+    selecting: tuple[Callable[[Draft, Selection], Iterator[Found]], ...] = (
+        check_groups,
+        grants.check,
+        resolvers.check,
+        returns.check,
+        operators.check,
+    )
+    for check in alone:
         yield from check(draft)
+    for check_selected in selecting:
+        yield from check_selected(draft, selection)
 
 
 def _check_sites(draft: Draft) -> Iterator[Found]:
     if draft.misses("sites") or draft.raw.get("sites") == {}:
         yield ("sites",), "there is none; a mesh begins with one site"
     for name in draft.names("sites"):
-        yield from _check_name(("sites", name), name, "site", draft.names("sites"))
+        yield from check_name(draft, ("sites", name), "site")
     for name, site in draft.config.sites.items():
         yield from _check_kind(draft, name, site)
         networks: Loc = ("sites", name, "networks")
         for label in draft.names(*networks):
-            yield from _check_name((*networks, label), label, "network", draft.names(*networks))
+            yield from check_name(draft, (*networks, label), "network")
         for label, network in site.networks.items():
             yield from _check_network(draft, (*networks, label), network)
-
-
-def _check_name(loc: Loc, name: str, what: str, others: list[str]) -> Iterator[Found]:
-    if is_label(name):
-        return
-    better = "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower()).strip("-")
-    way_out = (
-        f"; '{better}' would do" if is_label(better) and better not in others and "not shown" not in shown(name) else ""
-    )
-    yield loc, f"{shown(name)} is no {what}'s name: 1 to 63 of a-z, 0-9 and -, and no - at an end{way_out}"
 
 
 def _check_kind(draft: Draft, name: str, site: SitePart) -> Iterator[Found]:
@@ -86,19 +86,23 @@ def _check_network(draft: Draft, loc: Loc, network: NetworkPart) -> Iterator[Fou
 
 
 def _check_mtu(draft: Draft) -> Iterator[Found]:
-    config = draft.config
-    if config.mesh.mtu >= _LEAST_MTU_OF_IPV6:
-        return
-    users: dict[Loc, object] = {("mesh", "tunnel"): config.mesh.tunnel}
-    for name, site in config.sites.items():
+    """Yields a fault for each MTU with which a site could not send IPv6, and one for the mesh's, at the first site."""
+    mesh = draft.config.mesh
+    inherited = False
+    for name, site in draft.config.sites.items():
+        if (site.mtu or mesh.mtu) >= _LEAST_MTU_OF_IPV6 or draft.spoilt("sites", name, "mtu"):
+            continue
+        users: dict[Loc, tuple[IPNetwork, ...] | None] = {("mesh", "tunnel"): mesh.tunnel}
         users |= {("sites", name, "networks", label): net.cidr for label, net in site.networks.items()}
-    for loc, prefixes in users.items():
-        if isinstance(prefixes, tuple) and any(prefix.version == 6 for prefix in prefixes):
+        user = next((loc for loc, found in users.items() if any(prefix.version == 6 for prefix in found or ())), None)
+        if user and (site.mtu or not inherited):
+            inherited |= site.mtu is None
+            loc: Loc = ("sites", name, "mtu") if site.mtu else ("mesh", "mtu")
             yield (
-                ("mesh", "mtu"),
-                f"{config.mesh.mtu} is too small for IPv6, which {place(loc)} has; it takes at least 1280",
+                loc,
+                f"{site.mtu or mesh.mtu} is too small for IPv6, which {place(user)} has; it takes at least"
+                f" {_LEAST_MTU_OF_IPV6}",
             )
-            return
 
 
 def _check_shared(draft: Draft) -> Iterator[Found]:

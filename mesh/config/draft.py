@@ -4,39 +4,58 @@ The remainder lets the checks of the whole config run at once with the faults of
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from mesh.config.faults import Found, Loc, kind, nearest, place
+from mesh.config.faults import Found, Loc, kind, nearest, place, shown
 from mesh.config.schema import Part, StackPart
+from mesh.config.stackfile import PROJECT
 
 _DEEPEST = 20  # levels of nesting; the schema has nine
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The config without its faulty values. `raw` is what was written, with text as the keys of every mapping."""
+    """The config without its faulty values. `raw` is what was written, with text as the keys of every mapping.
+
+    `faulty` are the places of the faults.
+    """
 
     raw: dict[str, object]
     config: StackPart
     found: tuple[Found, ...] = ()
+    faulty: frozenset[Loc] = field(init=False)
+    _around: frozenset[Loc] = field(init=False)
 
-    @property
-    def faulty(self) -> frozenset[Loc]:
-        """The places of the faults."""
-        return frozenset(loc for loc, _ in self.found)
+    def __post_init__(self) -> None:
+        faulty = frozenset(loc for loc, _ in self.found)
+        object.__setattr__(self, "faulty", faulty)
+        around = frozenset(loc[:length] for loc in faulty for length in range(len(loc) + 1))
+        object.__setattr__(self, "_around", around)
+
+    def spoilt(self, *loc: str | int) -> bool:
+        """True where there is a fault at the place, or in what belongs to it."""
+        return loc in self._around
 
     def misses(self, *loc: str | int) -> bool:
         """True where nothing was written, and not because what it belongs to is faulty itself."""
         value = _at(self.raw, loc)
         if isinstance(value, list) and all(item is None for item in value):
             value = None  # a list of nothing but empty places
-        ancestors = {loc[:length] for length in range(1, len(loc) + 1)}
-        return value is None and not any(found in ancestors for found, _ in self.found)
+        return value is None and not any(loc[:length] in self.faulty for length in range(1, len(loc) + 1))
+
+    def empty(self, *loc: str | int) -> bool:
+        """True where a key was written without a value."""
+        parent = _at(self.raw, loc[:-1])
+        return isinstance(parent, dict) and loc[-1] in parent and parent[loc[-1]] is None
+
+    def single(self, *loc: str | int) -> bool:
+        """True where something else than a list was written."""
+        return not isinstance(_at(self.raw, loc), list)
 
     def names(self, *loc: str | int) -> list[str]:
         """The keys of a mapping as they were written, faulty ones included."""
@@ -48,7 +67,7 @@ def draft(sections: Mapping[str, object], *, stack_file: bool) -> Draft:
     """Holds the sections against the schema. `stack_file`: secrets in plain text are faults."""
     found: list[Found] = []
     raw: dict[str, object] = _plain(dict(sections), (), found)
-    context = {"stack_file": stack_file}
+    context = {"stack_file": stack_file, "remainder": False}
     try:
         return Draft(raw, StackPart.model_validate(raw, context=context), tuple(found))
     except ValidationError as error:
@@ -59,7 +78,7 @@ def draft(sections: Mapping[str, object], *, stack_file: bool) -> Draft:
         loc = _loc(raw, detail)
         found.append((loc, _message(raw, loc, detail)))
         _drop(remainder, loc)
-    return Draft(raw, StackPart.model_validate(remainder, context=context), tuple(found))
+    return Draft(raw, StackPart.model_validate(remainder, context={**context, "remainder": True}), tuple(found))
 
 
 def position(raw: Mapping[str, object], loc: Loc) -> tuple[int, ...]:
@@ -121,6 +140,9 @@ def _message(raw: object, loc: Loc, detail: ErrorDetails) -> str:
 
 def _way_out(loc: Loc) -> str:
     *parents, word = loc
+    _, _, section = str(word).partition(":")
+    if section and not parents:
+        return f"did you mean {shown(f'{PROJECT}:{section}')}?"
     part: type[Part] = StackPart
     named = False  # the next key is the name of a site or network, whatever it says
     for key in parents:

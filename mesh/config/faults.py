@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TypeAlias
+
+from mesh.faults import Fault
 
 # The way to a value: keys of mappings and indexes of lists.
 Loc: TypeAlias = tuple[str | int, ...]
@@ -14,17 +15,6 @@ Found: TypeAlias = tuple[Loc, str]
 _LONGEST_SHOWN = 60
 _LONG_RUN = re.compile(r"[A-Za-z0-9+/=_-]{32,}")
 _RUN = re.compile(r"[A-Za-z0-9+/=]{16,}")
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One fault: `place` is the dotted path as the user would type it, `message` says what is wrong and the way out."""
-
-    place: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.message}" if self.place else self.message
 
 
 class ConfigError(Exception):

@@ -1,148 +1,120 @@
-"""Checks of the grants, what their selectors stand for, and the resolvers that take a grant to be reached."""
+"""Checks of the grants and of the assertions: their sides, their ports, and whether they can mean anything."""
 
-from collections.abc import Iterator
-from itertools import product
-from typing import TypeAlias
+from collections.abc import Generator, Iterator
 
+from mesh.config import ports
 from mesh.config.draft import Draft
-from mesh.config.faults import Found, Loc, nearest, shown
-from mesh.config.schema import GrantPart, SitePart, StackPart
-from mesh.model import IPAddress
-
-# What a selector stands for: its site, and the IP versions in which it can open flows, and in which it can be reached.
-_Known: TypeAlias = dict[str, tuple[str, frozenset[int], frozenset[int]]]
+from mesh.config.faults import Found, Loc, shown
+from mesh.config.schema import AssertionPart, GrantPart
+from mesh.config.selectors import EVERYTHING, Party, Selection, check_list, place_of, sites_by_version
 
 
-def check(draft: Draft) -> Iterator[Found]:
-    """Yields the faults of `access`, and of every `dns` that lies where no grant leads."""
-    names = set(_names(draft))
-    known = _known(draft.config)
+def check(draft: Draft, selection: Selection) -> Iterator[Found]:
+    """Yields the faults of `access` and of `assert`."""
     for number, grant in enumerate(draft.config.access):
-        yield from _check_grant(draft, ("access", number), grant, names, known)
-    yield from _check_resolvers(draft.config, names)
+        loc: Loc = ("access", number)
+        inside = "what does not cross a tunnel is not the mesh's to grant"
+        if (yield from _check_rule(draft, selection, loc, grant, inside)):
+            yield from _check_effect(selection, loc, grant, inside, "nothing could pass")
+    for number, assertion in enumerate(draft.config.assertions):
+        loc = ("assert", number)
+        if draft.misses(*loc, "expect"):
+            yield (*loc, "expect"), "is missing; write allow or deny"
+        never = "no grant could ever decide that"
+        if (yield from _check_rule(draft, selection, loc, assertion, never)):
+            yield from _check_effect(selection, loc, assertion, never, never)
 
 
-def _check_grant(draft: Draft, loc: Loc, grant: GrantPart, names: set[str], known: _Known) -> Iterator[Found]:
-    for key in ("from", "to"):
+def _check_rule(
+    draft: Draft, selection: Selection, loc: Loc, rule: GrantPart | AssertionPart, inside: str
+) -> Generator[Found, None, bool]:
+    """Yields the faults of a rule's keys. Its result is whether all of it is known.
+
+    `inside` says why a pair at one site is none.
+    """
+    sides = {"from": rule.source or (), "to": rule.destination or ()}
+    sound = not draft.spoilt(*loc)
+    for key, selectors in sides.items():
         if draft.misses(*loc, key):
             yield (*loc, key), "is missing; name a site or a network, as 'site' or 'site.network'"
-    sources, destinations = grant.source or (), grant.destination or ()
-    faulty = any(found[: len(loc)] == loc for found, _ in draft.found)
-    for key, selectors in (("from", sources), ("to", destinations)):
-        for index, selector in enumerate(selectors):
-            where: Loc = (*loc, key, index)
-            if selector is not None and draft.misses(*where):
-                where = (*loc, key)  # it was written without a list
-            if selector is None:
-                if draft.misses(*where) and not draft.misses(*loc, key):
-                    yield where, "is empty; name a site or a network, or leave the place out"
-            elif _spoilt(draft, selector):
-                faulty = True
-            elif selector not in names:
-                faulty = True
-                yield where, f"{shown(selector)} is no site or network; {nearest(selector, sorted(names))}"
-            elif selector in selectors[:index]:
-                yield where, f"{shown(selector)} is named twice"
-            elif key == "to" and "." in selector and selector in sources:
-                faulty = True
-                yield (
-                    where,
-                    f"{shown(selector)} is in 'from' as well; a network's own hosts reach each other without the mesh",
-                )
-    if not faulty:
-        yield from _check_effect(loc, sources, destinations, known)
+        sound &= yield from check_list(draft, selection, (*loc, key), selectors)
+    for index, selector in enumerate(sides["to"]):
+        if selector in selection.networks and selector in sides["from"]:
+            sound = False
+            yield (
+                place_of(draft, (*loc, "to"), index),
+                f"{shown(selector)} is in 'from' as well; a network's own hosts reach each other without the mesh",
+            )
+    yield from _check_pairs(draft, selection, loc, rule, inside)
+    services = rule.services or ()
+    where = (*loc, "ports")
+    if draft.empty(*where):
+        # Taken as left out it would mean everything, which is not what an empty place looks like.
+        yield where, "is empty; name what may pass, or leave the key out for everything"
+    for index, service in enumerate(services):
+        if service is None and draft.misses(*where, index):
+            yield (*where, index), "is empty; name a port, or leave the place out"
+    for index, message in ports.repeated(services):
+        yield (*where, index), message
+    return sound
+
+
+def _check_pairs(
+    draft: Draft, selection: Selection, loc: Loc, rule: GrantPart | AssertionPart, inside: str
+) -> Iterator[Found]:
+    """Yields a fault for each party in `to` that stands, both by their names, beside one of its own site in `from`.
+
+    Wildcards and groups make such pairs as a matter of course; who writes one by name expects something of it. Where
+    all of a rule is at one site, that is one fault of the whole.
+    """
+    sources, destinations = rule.source or (), rule.destination or ()
+    everyone = selection.parties((*sources, *destinations))
+    if len({selection.known[name].site for name in everyone if name in selection.known}) < 2:
+        return
+    named: dict[str, str] = {}
+    for selector in sources:
+        if selector in selection.known:
+            named.setdefault(selection.known[selector].site, selector)
+    for index, selector in enumerate(destinations):
+        party = selection.known.get(selector or "")
+        if selector is None or party is None or party.site not in named:
+            continue
+        where = place_of(draft, (*loc, "to"), index)
+        if selector not in sources:
+            yield (
+                where,
+                f"{shown(selector)} and {shown(named[party.site])} in 'from' are both at the site {shown(party.site)};"
+                f" {inside}; take one of them out",
+            )
+        elif party.network is None:  # a network that is named twice is a fault already
+            yield where, f"{shown(selector)} is in 'from' as well; {inside}; take it out of one of them"
 
 
 def _check_effect(
-    loc: Loc, sources: tuple[str | None, ...], destinations: tuple[str | None, ...], known: _Known
+    selection: Selection, loc: Loc, rule: GrantPart | AssertionPart, inside: str, families: str
 ) -> Iterator[Found]:
-    """Yields a fault where a grant lets nothing pass at all."""
-    pairs = [(known[a], known[b]) for a, b in product(sources, destinations) if a in known and b in known]
-    if len(pairs) < len(sources) * len(destinations) or not pairs:
+    """Yields a fault where a rule is about no pair of parties between which anything could pass."""
+    openers, opened = (_known(selection, side) for side in (rule.source, rule.destination))
+    if not openers or not opened:
         return
-    if all(source[0] == destination[0] for source, destination in pairs):
-        site = shown(pairs[0][0][0])
-        yield loc, f"both sides are at the site {site}; what does not cross a tunnel is not the mesh's to grant"
-    elif not any(a[0] != b[0] and a[1] & b[2] for a, b in pairs):
-        yield loc, "one side has only IPv4 and the other only IPv6; nothing could pass"
+    sites = {party.site for party in (*openers, *opened)}
+    if len(sites) > 1:
+        here = sites_by_version((party.site, party.opens) for party in openers)
+        there = sites_by_version((party.site, party.reached) for party in opened)
+        if not any(here[version] and there[version] and len(here[version] | there[version]) > 1 for version in (4, 6)):
+            apart = not any(here[version] and there[version] for version in (4, 6))
+            yield (
+                loc,
+                f"one side has only IPv4 and the other only IPv6; {families}"
+                if apart
+                else f"no two parties of different sites have an IP version in common; {families}",
+            )
+    elif EVERYTHING not in (*(rule.source or ()), *(rule.destination or ())):
+        # A mesh begins with one site, and what was written for all of them stands already.
+        yield loc, f"both sides are at the site {shown(*sites)}; {inside}"
 
 
-def _check_resolvers(config: StackPart, names: set[str]) -> Iterator[Found]:
-    """Yields a fault for each resolver in another site that this site's host may not reach.
-
-    wg-quick makes them the host's only resolvers, so that the host would be left without DNS. A grant to its networks
-    does not help: the host asks from its tunnel address.
-    """
-    granted: dict[str, set[str | None]] = {}
-    for grant in config.access:
-        for source in grant.source or ():
-            granted.setdefault(source or "", set()).update(grant.destination or (None,))
-    owners: dict[IPAddress, tuple[str, str] | None] = {}
-    for name, site in config.sites.items():
-        allowed = granted.get(name, set())
-        if not allowed <= names:
-            continue  # a fault already: which of its grants was meant for the resolver is unknown
-        for resolver in dict.fromkeys(site.dns or ()):
-            if resolver not in owners:
-                owners[resolver] = _owner(config, resolver)
-            if (owner := owners[resolver]) and (message := _unreachable(name, site, resolver, owner, allowed)):
-                yield ("sites", name, "dns"), message
-
-
-def _owner(config: StackPart, address: IPAddress) -> tuple[str, str] | None:
-    """The site that an address lies in, and the selector: of its network, or of itself for its tunnel address."""
-    for name, site in config.sites.items():
-        if address in (site.address or ()):
-            return name, name
-        for label, network in site.networks.items():
-            if any(address.version == prefix.version and address in prefix for prefix in network.cidr or ()):
-                return name, f"{name}.{label}"
-    return None
-
-
-def _unreachable(
-    name: str, site: SitePart, resolver: IPAddress, owner: tuple[str, str], allowed: set[str | None]
-) -> str | None:
-    host, selector = owner
-    if host == name:
-        return None
-    where = f"{resolver} is an address of {host}" if selector == host else f"{resolver} lies in {selector}"
-    # Whether an address in a network is the site's own or another host's is not written in the config.
-    if allowed.isdisjoint(owner):
-        way_out = f"grant {{from: {name}, to: {host}}}"
-        if selector != host:
-            way_out += f" if it is the address of {host} itself, or else {{from: {name}, to: {selector}}}"
-        return f"{where}, and no grant lets {name} itself reach it; {way_out}"
-    if site.address and all(address.version != resolver.version for address in site.address):
-        family = f"IPv{resolver.version}"
-        return f"{where}, and {name} has no {family} address in the tunnel to reach it from; name one of another family"
-    return None
-
-
-def _names(draft: Draft) -> Iterator[str]:
-    """Every selector that the config offers, also of sites and networks with faults."""
-    for site in draft.names("sites"):
-        yield site
-        for network in draft.names("sites", site, "networks"):
-            yield f"{site}.{network}"
-
-
-def _spoilt(draft: Draft, selector: str) -> bool:
-    """True where a fault of its site or networks leaves unknown whether the selector names something."""
-    site = selector.partition(".")[0]
-    return not draft.faulty.isdisjoint({("sites",), ("sites", site), ("sites", site, "networks")})
-
-
-def _known(config: StackPart) -> _Known:
-    known: _Known = {}
-    for name, site in config.sites.items():
-        own = frozenset(address.version for address in site.address or ())
-        owned = own
-        for label, network in site.networks.items():
-            versions = frozenset(prefix.version for prefix in network.cidr or ())
-            owned |= versions
-            if versions:
-                known[f"{name}.{label}"] = (name, versions, versions)
-        if site.address:
-            known[name] = (name, own, owned)
-    return known
+def _known(selection: Selection, selectors: tuple[str | None, ...] | None) -> list[Party]:
+    """The parties of one side; none where those of one are unknown, so that nothing can be said of all."""
+    names = selection.parties(selectors or ())
+    return [selection.known[name] for name in names] if all(name in selection.known for name in names) else []

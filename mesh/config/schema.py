@@ -1,125 +1,41 @@
 """The form of the stack config: its keys, their types, defaults and descriptions, as pydantic models.
 
 The models hold what can be said of one value by itself. What needs the whole config, required keys among it, is in
-mesh/config/: checks.py, addresses.py, overlaps.py and grants.py, so that one report has everything.
+the other modules of mesh/config/, which checks.py calls, so that one report has everything.
 """
 
-from collections.abc import Callable
-from functools import partial
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    ValidationInfo,
-    WithJsonSchema,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 from pydantic import model_validator as validates
 
-from mesh.config import credentials, values
-from mesh.config.faults import is_sealed
-from mesh.model import IPAddress, IPNetwork, Secret
+from mesh.config.forms import (
+    Addresses,
+    EndpointText,
+    Expectation,
+    Flag,
+    Groups,
+    Host,
+    HostKey,
+    Interface,
+    Keepalive,
+    Mtu,
+    Port,
+    Prefixes,
+    Resolvers,
+    ReturnRoute,
+    Selectors,
+    Services,
+    SshKey,
+    TunnelInterface,
+    User,
+    WireGuardKey,
+    items,
+    unsealed,
+)
 
 # What a site can be; exactly one of these keys is given.
 KINDS = ("colo",)
-
-
-def _unsealed(value: object) -> object:
-    if is_sealed(value):
-        raise ValueError("is encrypted as a whole; encrypt only the values in it that are secret")
-    return value
-
-
-def _listed(value: object) -> object:
-    """One value or a list of them, as a tuple."""
-    if not isinstance(value, list):
-        return (value,)
-    if not value:
-        raise ValueError("is an empty list; leave the key out, or give it a value")
-    return tuple(value)
-
-
-def _items(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else _unsealed(value)
-
-
-def _filled(found: tuple[object, ...]) -> object:
-    """What is left of a list without its empty places, which kept the numbers of the others right until now."""
-    return tuple(value for value in found if value is not None)
-
-
-def _or_empty(check: Callable[[object], object]) -> PlainValidator:
-    return PlainValidator(lambda value: None if value is None else check(value))
-
-
-def _secret(check: Any, value: object, info: ValidationInfo) -> Secret:
-    found: Secret = check(value, stack_file=bool(info.context and info.context["stack_file"]))
-    return found
-
-
-def _scalar(check: Any, schema: str, **more: object) -> tuple[PlainValidator, WithJsonSchema]:
-    return PlainValidator(check), WithJsonSchema({"type": schema, **more})
-
-
-def _whole(first: int, last: int) -> tuple[PlainValidator, WithJsonSchema]:
-    check = partial(values.number, first=first, last=last)
-    return PlainValidator(check), WithJsonSchema({"type": "integer", "minimum": first, "maximum": last})
-
-
-def _many(title: str) -> WithJsonSchema:
-    text = {"type": "string"}
-    return WithJsonSchema({"title": title, "anyOf": [text, {"type": "array", "items": text, "minItems": 1}]})
-
-
-def _secret_schema(title: str) -> WithJsonSchema:
-    sealed = {"type": "object", "properties": {"secure": {"type": "string"}}, "required": ["secure"]}
-    return WithJsonSchema({"title": title, "anyOf": [{"type": "string"}, sealed]})
-
-
-Flag: TypeAlias = Annotated[bool, *_scalar(values.flag, "boolean")]
-Port: TypeAlias = Annotated[int, *_whole(1, 65535)]
-Mtu: TypeAlias = Annotated[int, *_whole(576, 9000)]
-Keepalive: TypeAlias = Annotated[int, *_whole(0, 65535)]
-TunnelInterface: TypeAlias = Annotated[
-    str, *_scalar(values.tunnel_interface, "string", title="interface name", maxLength=15)
-]
-Interface: TypeAlias = Annotated[str, *_scalar(values.interface, "string", title="interface name", maxLength=15)]
-User: TypeAlias = Annotated[str, *_scalar(values.user, "string", title="user name")]
-Host: TypeAlias = Annotated[str, *_scalar(values.host, "string", title="address or DNS name")]
-HostKey: TypeAlias = Annotated[str, *_scalar(credentials.host_key, "string", title="public key")]
-EndpointText: TypeAlias = Annotated[values.EndpointText, *_scalar(values.endpoint, "string", title="host:port")]
-WireGuardKey: TypeAlias = Annotated[
-    Secret, PlainValidator(partial(_secret, credentials.wireguard_key)), _secret_schema("secret")
-]
-SshKey: TypeAlias = Annotated[Secret, PlainValidator(partial(_secret, credentials.ssh_key)), _secret_schema("secret")]
-Prefixes: TypeAlias = Annotated[
-    tuple[Annotated[IPNetwork, _or_empty(values.prefix)], ...],
-    BeforeValidator(_listed),
-    AfterValidator(_filled),
-    _many("CIDR, or a list"),
-]
-Addresses: TypeAlias = Annotated[
-    tuple[Annotated[IPAddress, _or_empty(values.address)], ...],
-    BeforeValidator(_listed),
-    AfterValidator(_filled),
-    _many("address, or a list"),
-]
-Resolvers: TypeAlias = Annotated[
-    tuple[Annotated[IPAddress, _or_empty(values.resolver)], ...],
-    BeforeValidator(_listed),
-    AfterValidator(_filled),
-    _many("address, or a list"),
-]
-# An empty place is a fault that is reported by mesh/config/grants.py.
-Selectors: TypeAlias = Annotated[
-    tuple[Annotated[str, PlainValidator(partial(values.text, what="a site or site.network"))] | None, ...],
-    BeforeValidator(_listed),
-    _many("selector, or a list"),
-]
 
 
 class Part(BaseModel):
@@ -129,11 +45,11 @@ class Part(BaseModel):
 
     @validates(mode="before")
     @classmethod
-    def _without_empty_values(cls, data: object) -> object:
+    def _without_empty_values(cls, data: object, info: ValidationInfo) -> object:
         if data is None:
             return {}
         if isinstance(data, dict):
-            _unsealed(data)
+            unsealed(data, info)
             return {key: value for key, value in data.items() if value is not None}
         return data
 
@@ -156,8 +72,8 @@ class MeshPart(Part):
     )
     mtu: Mtu = Field(
         default=1420,
-        description="MTU of the tunnel. 1420 fits a path of 1500; take off what the path lacks (PPPoE: 1412)."
-        " With IPv6 anywhere in the mesh at least 1280.",
+        description="MTU of the tunnel at every site that says nothing else. 1420 fits a path of 1500; take off what"
+        " the path lacks (PPPoE: 1412). Where there is IPv6 at least 1280.",
     )
     persistent_keepalive: Keepalive = Field(
         default=25, description="Seconds between packets that keep mappings of NAT alive; 0 switches them off."
@@ -222,6 +138,17 @@ class NetworkPart(Part):
         description="Let flows from the tunnel appear to come from the host itself. For networks whose hosts have no"
         " route back through this host, as behind libvirt's `virbr0`.",
     )
+    return_route: ReturnRoute | None = Field(
+        default=None,
+        description="`manual`: the network's hosts send their answers to other sites through this host, because it is"
+        " their router, or because their router was given routes through it (the output `SITE.routes` lists them). A"
+        " network that others may open flows to has this or `masquerade`.",
+    )
+    advertise_as: Prefixes | None = Field(
+        default=None,
+        description="The prefix by which all other sites know the network, for a `cidr` that another site has as well."
+        " Of the same size: addresses are translated one to one, in both directions. Or two, IPv4 and IPv6.",
+    )
 
 
 class SitePart(Part):
@@ -239,10 +166,17 @@ class SitePart(Part):
     listen_port: Port | None = Field(
         default=None, description="The UDP port on which this site listens. Default: `mesh.listen_port`."
     )
+    mtu: Mtu | None = Field(
+        default=None,
+        description="MTU of the tunnel at this site, for a path that takes less (or more) than those of the others. A"
+        " link has the lower one of its two ends. At least 1280 where the tunnel or a network of the site has IPv6."
+        " Default: `mesh.mtu`.",
+    )
     dns: Resolvers | None = Field(
         default=None,
         description="Resolvers that wg-quick sets on this host while the tunnel is up, in place of all others; the host"
-        " needs `resolvconf`. One at another site takes a grant from this site itself, not from its networks.",
+        " needs `resolvconf`. One at another site takes a grant from this site itself, not from its networks, and is"
+        " named by the address that its network is advertised as.",
     )
     private_key: WireGuardKey | None = Field(
         default=None,
@@ -250,7 +184,7 @@ class SitePart(Part):
         " encrypted. Set it by `pulumi config set --path --secret 'wireguard-mesh:sites.NAME.private_key'`.",
     )
     colo: ColoPart | None = required("The site's kind: a host that exists already.")
-    networks: Annotated[dict[str, NetworkPart], BeforeValidator(_unsealed)] = Field(
+    networks: Annotated[dict[str, NetworkPart], BeforeValidator(unsealed)] = Field(
         default={},
         description="The networks behind the host, by name. Nobody reaches them without a grant in `access`.",
     )
@@ -259,11 +193,29 @@ class SitePart(Part):
 class GrantPart(Part):
     """A grant: the hosts in `from` may open flows to those in `to`. Replies pass; nothing else does."""
 
-    source: Selectors | None = required(
-        "Who may open flows: `site.network`, or `site` for the host itself.", alias="from"
-    )
+    source: Selectors | None = required("Who may open flows.", alias="from")
     destination: Selectors | None = required(
-        "To whom: `site.network`, or `site` for the host itself (not the hosts behind it).", alias="to"
+        "To whom. `site` is the host itself, by every address that it owns, and not the hosts behind it.", alias="to"
+    )
+    services: Services | None = Field(
+        default=None,
+        alias="ports",
+        description="What may be opened: `tcp/443`, `udp/8000-8100`, `tcp` or `udp` for all of its ports, `icmp`."
+        " Default: everything.",
+    )
+
+
+class AssertionPart(Part):
+    """What has to hold whatever `access` says. A config that breaks one is refused, with the grant at fault."""
+
+    source: Selectors | None = required("From where.", alias="from")
+    destination: Selectors | None = required("To where.", alias="to")
+    services: Services | None = Field(
+        default=None, alias="ports", description="What it is about, as in a grant. Default: everything."
+    )
+    expect: Expectation | None = required(
+        "`deny`: no host in `from` may open any of it to any in `to`. `allow`: every one may open all of it to every"
+        " one. Echo between the hosts themselves passes always, and counts for neither."
     )
 
 
@@ -272,10 +224,23 @@ class StackPart(Part):
 
     mesh: MeshPart = required("What all sites share.", MeshPart())
     ssh: SshPart = Field(default=SshPart(), description="Defaults for the SSH connection to every colo.")
-    sites: Annotated[dict[str, SitePart], BeforeValidator(_unsealed)] = required(
+    operators: Prefixes | None = Field(
+        default=None,
+        description="Where SSH connections to the hosts come from (people, CI), as the hosts see them. A config whose"
+        " grants would cut these off is refused: a host takes no packet from a network that it is joined to but by the"
+        " tunnel.",
+    )
+    sites: Annotated[dict[str, SitePart], BeforeValidator(unsealed)] = required(
         "The sites, by name. A name is a DNS label in lower case.", {}
     )
-    access: Annotated[tuple[GrantPart, ...], BeforeValidator(_items)] = Field(
+    groups: Groups = Field(
+        default={},
+        description="Lists of selectors by a name, which is a selector as well. A group may name other groups.",
+    )
+    access: Annotated[tuple[GrantPart, ...], BeforeValidator(items)] = Field(
         default=(),
         description="Who may open flows to whom. What no grant names is blocked, in both directions of every tunnel.",
+    )
+    assertions: Annotated[tuple[AssertionPart, ...], BeforeValidator(items)] = Field(
+        default=(), alias="assert", description="What has to hold whatever the grants say."
     )

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import yaml
 
-from mesh.config.faults import ConfigError, Fault, Loc, kind, place, shown, without_keys
+from mesh.config.faults import ConfigError, Loc, kind, place, shown, without_keys
+from mesh.faults import Fault
 
 PROJECT = "wireguard-mesh"
 
@@ -70,6 +72,23 @@ def namespaced(key: str, project: str = PROJECT) -> str:
     return key
 
 
+def section_of(key: str, project: str = PROJECT) -> str | None:
+    """The section that a config key names, None where it is another program's.
+
+    A namespace that is ours but for its spelling stays in front: a section that nobody reads is to be a fault. One with
+    a number of its own is meant to be another.
+    """
+    namespace, _, section = namespaced(key, project).partition(":")
+    if namespace == project:
+        return section
+    misspelt = get_close_matches(_letters(namespace), [_letters(project)], cutoff=0.85)
+    return f"{namespace}:{section}" if misspelt and not re.search("[0-9]", namespace) else None
+
+
+def _letters(text: str) -> str:
+    return re.sub("[^a-z]", "", text.lower())
+
+
 class _Reader:
     def __init__(self, project: str) -> None:
         self._project = project
@@ -85,8 +104,8 @@ class _Reader:
             self._faults.append(Fault("", "a stack file is a mapping that begins with 'config:'"))
         elif isinstance(config, yaml.MappingNode):
             for name, node, line in self._pairs(config, None):
-                namespace, _, section = namespaced(name, self._project).partition(":")
-                if namespace != self._project:
+                section = section_of(name, self._project)
+                if section is None:
                     continue
                 if section in sections:
                     self._faults.append(
@@ -176,6 +195,8 @@ def _syntax_fault(text: str, error: yaml.YAMLError) -> Fault:
         problem = without_keys(error.problem)
         if "'\\t'" in problem:
             problem = "a tab; YAML is indented by spaces"
+        elif error.context == "while scanning an alias":
+            problem = 'a * begins an alias; put it in quotes, "*"'
         return Fault(where, f"is no valid YAML: {problem}")
     if isinstance(error, yaml.reader.ReaderError):
         before = text[: error.position]

@@ -62,6 +62,15 @@ def flag(value: object) -> bool:
     return value
 
 
+def choice(value: object, words: tuple[str, ...]) -> str:
+    """One of a few words."""
+    if not isinstance(value, str):
+        raise mistyped(" or ".join(words), value)
+    if value not in words:
+        raise ValueError(f"{shown(value)} is not known here; write {' or '.join(words)}")
+    return value
+
+
 def number(value: object, first: int, last: int) -> int:
     """A whole number in the range, both ends included."""
     if isinstance(value, bool) or not isinstance(value, int):

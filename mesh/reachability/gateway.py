@@ -1,33 +1,33 @@
-"""One gateway as its texts make it: what routes, cryptokey routing (AllowedIPs) and its rules do with a packet."""
+"""One gateway as its texts make it: what routes, cryptokey routing (AllowedIPs), NAT and its rules do with a packet."""
 
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Generic, NamedTuple, TypeVar
 
 from mesh.model import Family, SiteName
 from mesh.reachability.boundaries import Services
-from mesh.reachability.ruletext import Chain, Rule, Ruleset
+from mesh.reachability.rules import Packet, Rule, Ruleset
 from mesh.reachability.textnet import Conf, Peer, Prefix, TextError
+from mesh.reachability.trace import Trace
+from mesh.reachability.walk import Root
 
 T = TypeVar("T")
 
-
-class Packet(NamedTuple):
-    """A packet as a gateway sees it, and the opener's tuple in its conntrack. An interface that it has not is ""."""
-
-    family: Family
-    in_interface: str
-    out_interface: str
-    source: int
-    destination: int
-    orig_source: int
-    orig_destination: int
-    state: str
-    reply: bool = False
-
-    @property
-    def addresses(self) -> tuple[int, int, int, int]:
-        """Source and destination, of the packet and of its opener's tuple."""
-        return self.source, self.destination, self.orig_source, self.orig_destination
+# Our chains, and where the host jumps to them, before any rule of its own. No text says so: the helper makes the jumps.
+#   raw PREROUTING ! -i wg0: RAW      mangle FORWARD -i wg0, then -o wg0: MSS      nat PREROUTING -i wg0: PRE
+#   filter FORWARD -i wg0, then -o wg0: FWD      filter INPUT -i wg0: IN      filter INPUT ! -i wg0: PORT
+#   nat POSTROUTING: POST
+_ROOTS = (
+    ("raw", "RAW"),
+    ("mangle", "MSS"),
+    ("nat", "PRE"),
+    ("nat", "POST"),
+    ("filter", "FWD"),
+    ("filter", "IN"),
+    ("filter", "PORT"),
+)
+# Chains that FWD jumps to. A text whose jump is lost still has them.
+_GUARDS = (("filter", "DST"), ("filter", "SRC"))
 
 
 class _LongestMatch(Generic[T]):
@@ -59,6 +59,18 @@ class _LongestMatch(Generic[T]):
         return None
 
 
+class Translated(NamedTuple):
+    """What NAT made of an address, and by which rule; without one the host's own rules may do what they like."""
+
+    address: int
+    rule: Rule | None
+
+    @property
+    def masqueraded(self) -> bool:
+        """Whether the packet has the gateway's own address now."""
+        return self.rule is not None and self.rule.target == "MASQUERADE"
+
+
 class Gateway:
     """A site's gateway, built from its texts and from the networks that lie behind it."""
 
@@ -77,10 +89,11 @@ class Gateway:
 
         Raises TextError where wg-quick would fail, since then the gateway has no tunnel at all.
         """
-        self.site, self.interface, self.lans = site, interface, tuple(lans)
+        self.site, self.interface, self.conf, self.lans = site, interface, conf, tuple(lans)
         self.peers: dict[SiteName, Peer] = {}
+        self.strangers = 0
         self._addresses = {(address.family, address.value): address for address in conf.addresses}
-        self._rules, self._services = rules, services
+        self._services = services
         self._owners: _LongestMatch[SiteName | None] = _LongestMatch()
         self._routes: _LongestMatch[str] = _LongestMatch()
         for lan, prefix in self.lans:
@@ -89,19 +102,41 @@ class Gateway:
             self._routes.add(address.prefix, interface)
         for peer in conf.peers:
             self._add_peer(peer, identify(peer))
+        self.roots = {family: self._read_roots(family, rules[family]) for family in rules}
+
+    def _read_roots(self, family: Family, rules: Ruleset) -> dict[str, Root]:
+        roots: dict[str, Root] = {}
+        reached = {(table, self.chain(suffix)) for table, suffix in _ROOTS + _GUARDS}
+        for table, suffix in _ROOTS + _GUARDS:
+            name = self.chain(suffix)
+            if name not in rules.get(table, {}):
+                raise TextError(f"{self.site}: no chain {name} in table {table} of IPv{family}")
+            roots[suffix] = Root(self.site, family, rules[table], rules[table][name], self._services)
+            reached |= {(table, rule.target) for rule in roots[suffix].rules()}
+        for table, chains in rules.items():
+            for name in chains:
+                if (table, name) not in reached:
+                    raise TextError(f"{self.site}: nothing jumps to chain {name} in table {table} of IPv{family}")
+        return roots
 
     def _add_peer(self, peer: Peer, name: SiteName | None) -> None:
         if name == self.site:
             return  # WireGuard drops a peer with its own key without a word
         if name is not None and name in self.peers:
             raise TextError(f"{self.site}: two peer sections are {name}'s")
-        if name is not None:
+        if name is None:
+            self.strangers += 1
+        else:
             self.peers[name] = peer
         for prefix in peer.allowed:
             if any(prefix == lan for _, lan in self.lans):
                 raise TextError(f"{self.site}: AllowedIPs {prefix.text} is a network of its own; wg-quick fails on it")
             self._owners.add(prefix, name)
             self._routes.add(prefix, self.interface)
+
+    def chain(self, suffix: str) -> str:
+        """The name of its chain of that suffix: `WG0-FWD`."""
+        return f"{self.interface.upper()}-{suffix}"
 
     def owns(self, family: Family, address: int) -> bool:
         """Whether the address is one of its own in the tunnel."""
@@ -122,80 +157,97 @@ class Gateway:
 
     def route(self, family: Family, address: int) -> str | None:
         """The interface that its routes choose among the networks behind it and what wg-quick made of AllowedIPs."""
+        found = self.route_of(family, address)
+        return None if found is None else found[1]
+
+    def route_of(self, family: Family, address: int) -> tuple[str, str] | None:
+        """The same with the prefix that decides; None for an address of its own, too."""
         if self.owns(family, address):
             return None
         found = self._routes.find(family, address)
-        return None if found is None else found[1]
+        return None if found is None else (found[0].text, found[1])
 
-    def forwards(self, packet: Packet, mask: int, notes: list[str] | None = None) -> int:
-        """The services of `mask` that FORWARD lets through; it jumps to our chain by `-i`, then by `-o`."""
+    def enters(self, family: Family, interface: str, source: int, mask: int, trace: Trace | None = None) -> int:
+        """The services of `mask` that may come in from that source by an interface, before anything else is known."""
+        if interface == self.interface:
+            return mask
+        packet = Packet(family, interface, "", source, 0, source, 0, "NEW")
+        accepted, undecided = self.roots[family]["RAW"].walk(packet, mask, trace)
+        return accepted | undecided
+
+    def forwards(self, packet: Packet, mask: int, trace: Trace | None = None, *, guards: bool = False) -> int:
+        """The services of `mask` that FORWARD lets through; it jumps to our chain by `-i`, then by `-o`.
+
+        With `guards`, what would be let through if everything were granted: what no grant may open.
+        """
         passed = 0
         for interface in (packet.in_interface, packet.out_interface):
             if interface == self.interface and mask:
-                accepted, mask = self._walk("filter", "FWD", packet, mask, notes)
+                accepted, undecided = self.roots[packet.family]["FWD"].walk(packet, mask, trace, without_end=guards)
                 passed |= accepted
-        return passed | self._undecided(mask, notes)
+                mask = undecided
+        return passed | self._undecided(mask, trace)
 
-    def takes_in(self, packet: Packet, mask: int, notes: list[str] | None = None) -> int:
-        """The services of `mask` that INPUT lets through to the gateway itself."""
-        accepted, rest = self._walk("filter", "IN", packet, mask, notes)
-        return accepted | self._undecided(rest, notes)
+    def takes_in(self, packet: Packet, mask: int, trace: Trace | None = None, *, guards: bool = False) -> int:
+        """The services of `mask` that INPUT lets through to the gateway itself, from the tunnel."""
+        accepted, undecided = self.roots[packet.family]["IN"].walk(packet, mask, trace, without_end=guards)
+        return accepted | self._undecided(undecided, trace)
 
-    def masquerades(self, packet: Packet, notes: list[str] | None = None) -> bool:
-        """Whether POSTROUTING gives the opener's packet the source address of the interface that it leaves by."""
-        return bool(self._walk("nat", "POST", packet, self._services.all, notes)[0])
-
-    def _undecided(self, mask: int, notes: list[str] | None) -> int:
+    def _undecided(self, mask: int, trace: Trace | None) -> int:
         """A packet that our chains leave to the host passes: ACCEPT is the policy that a kernel starts with."""
-        if mask and notes is not None:
-            notes.append(f"{self.site}: no rule of ours decides, so the host lets it pass")
+        if mask and trace is not None:
+            trace.step(self.site, "rule", "no rule of ours decides, so the host lets it pass", mask)
         return mask
 
-    def _walk(self, table: str, suffix: str, packet: Packet, mask: int, notes: list[str] | None) -> tuple[int, int]:
-        """The services that our chain of that suffix accepts (in nat: rewrites), and those that it leaves undecided."""
-        chains = self._rules[packet.family].get(table, {})
-        name = f"{self.interface.upper()}-{suffix}"
-        if name not in chains:
-            raise TextError(f"{self.site}: no chain {name} in table {table} of IPv{packet.family}")
-        return self._walk_chain(table, chains[name], packet, mask, notes)
+    def no_handshake(self, peer: "Gateway") -> str:
+        """Why no handshake comes about once this gateway has something to send; "" where one does.
 
-    def _walk_chain(
-        self, table: str, chain: Chain, packet: Packet, mask: int, notes: list[str] | None
-    ) -> tuple[int, int]:
-        accepted = returned = 0
-        for rule in chain.candidates(*packet.addresses):
-            hit = self._hit(rule, packet, mask)
-            if not hit:
-                continue
-            mask &= ~hit
-            if notes is not None:
-                notes.append(f"{self.site}: {rule.text}")
-            if rule.target in {"ACCEPT", "MASQUERADE"}:
-                accepted |= hit if (rule.target == "MASQUERADE") == (table == "nat") else 0
-            elif rule.target == "RETURN":
-                returned |= hit
-            elif rule.target != "DROP":
-                inner = self._rules[packet.family][table][rule.target]
-                passed, back = self._walk_chain(table, inner, packet, hit, notes)
-                accepted |= passed
-                mask |= back
-            if not mask:
-                break
-        return accepted, mask | returned
+        Both have to be each other's peers, with the same preshared key. Then this one knows where the other is, or the
+        other keeps shaking hands of its own accord.
+        """
+        here, there = self.peers.get(peer.site), peer.peers.get(self.site)
+        if here is None or there is None:
+            return f"{peer.site} is no peer" if here is None else f"it is no peer of {peer.site}"
+        if not here.agrees(there):
+            return f"{peer.site} has another preshared key"
+        if (here.endpoint and peer.hears) or (there.endpoint and there.keepalive and self.hears):
+            return ""
+        return f"no packet of WireGuard's own gets to {peer.site}, nor from there"
 
-    def _hit(self, rule: Rule, packet: Packet, mask: int) -> int:
-        """The services of `mask` whose packets the rule matches."""
-        matches = (
-            (rule.states is None or rule.states.holds(packet.state))
-            and (rule.in_interface is None or rule.in_interface.holds(packet.in_interface))
-            and (rule.out_interface is None or rule.out_interface.holds(packet.out_interface))
-            and (rule.source is None or rule.source.holds(packet.source))
-            and (rule.destination is None or rule.destination.holds(packet.destination))
-            and (rule.orig_source is None or rule.orig_source.holds(packet.orig_source))
-            and (rule.orig_destination is None or rule.orig_destination.holds(packet.orig_destination))
-        )
-        if not matches:
-            return 0
-        if rule.service is None:
-            return mask
-        return mask & self._services.matched(rule.service, packet.family, reply=packet.reply)
+    @cached_property
+    def hears(self) -> bool:
+        """Whether its rules take in what peers send to WireGuard's port, by IPv4 and by IPv6.
+
+        By which of the two a peer comes, no text tells: an endpoint can be a name, and WireGuard follows a peer that
+        moves. Whether the host takes it in anyway, none tells either.
+        """
+        port = self._services.named(f"udp/{self.conf.port}")
+        return all(self.opens(family) & port == port for family in self.roots)
+
+    def opens(self, family: Family) -> int:
+        """The services that everybody may open to the gateway itself, by any interface but the tunnel's."""
+        nobody = Packet(family, "", "", 0, 0, 0, 0, "NEW")
+        return self.roots[family]["PORT"].walk(nobody, self._services.all)[0]
+
+    def clamps(self, family: Family, incoming: str, outgoing: str) -> bool:
+        """Whether a forwarded packet that carries an MSS gets one that fits the tunnel."""
+        packet = Packet(family, incoming, outgoing, 0, 0, 0, 0, "NEW")
+        return bool(self.roots[family]["MSS"].walk(packet, self._services.tcp)[0])
+
+    def maps_in(
+        self, family: Family, source: int, destination: int, *, mask: int, trace: Trace | None = None
+    ) -> Translated:
+        """Where the first packet of a flow out of the tunnel goes, once PREROUTING is through with it."""
+        packet = Packet(family, self.interface, "", source, destination, source, destination, "NEW")
+        rule = self.roots[family]["PRE"].nat(packet, mask, trace)
+        changed = rule is not None and rule.target == "NETMAP" and rule.destination is not None
+        return Translated(rule.map(destination) if rule and changed else destination, rule)
+
+    def maps_out(
+        self, family: Family, interface: str, source: int, destination: int, *, mask: int, trace: Trace | None = None
+    ) -> Translated:
+        """Which source the first packet of a flow leaves an interface with, once POSTROUTING is through with it."""
+        packet = Packet(family, "", interface, source, destination, source, destination, "NEW")
+        rule = self.roots[family]["POST"].nat(packet, mask, trace)
+        changed = rule is not None and rule.target == "NETMAP" and rule.source is not None
+        return Translated(rule.map(source) if rule and changed else source, rule)

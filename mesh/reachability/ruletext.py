@@ -2,125 +2,52 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 
 from mesh.model import Family
+from mesh.reachability.rules import Among, Chain, Rule, Ruleset, ServiceMatch, Within
 from mesh.reachability.textnet import Prefix, TextError, prefix
 
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"]+')
-_STATES = frozenset({"INVALID", "NEW", "ESTABLISHED", "RELATED"})
-_MODULES = frozenset({"conntrack", "comment", "icmp", "icmp6"})
+_STATES = frozenset({"NEW", "ESTABLISHED", "RELATED"})
+_MODULES = frozenset({"conntrack", "comment", "icmp", "icmp6", "tcp", "udp"})
 _BUILT_IN = frozenset({"INPUT", "FORWARD", "OUTPUT", "PREROUTING", "POSTROUTING"})
-_INTERFACE_OPTIONS = frozenset({"-i", "-o"})
-_PREFIX_OPTIONS = frozenset({"-s", "-d", "--ctorigsrc", "--ctorigdst"})
-_SERVICE_OPTIONS = frozenset({"-p", "--ctproto", "--ctorigdstport", "--icmp-type", "--icmpv6-type"})
-_OPTIONS = _INTERFACE_OPTIONS | _PREFIX_OPTIONS | _SERVICE_OPTIONS | {"--ctstate", "--comment", "-m", "-j"}
+# How many words follow an option.
+_SERVICE_OPTIONS = {
+    "-p": 1,
+    "--ctproto": 1,
+    "--ctorigdstport": 1,
+    "--icmp-type": 1,
+    "--icmpv6-type": 1,
+    "--sport": 1,
+    "--dport": 1,
+    "--tcp-flags": 2,
+}
+_CONNTRACK_OPTIONS = frozenset({"--ctstate", "--ctorigsrc", "--ctorigdst", "--ctproto", "--ctorigdstport"})
+_PLAIN_OPTIONS = dict.fromkeys(("-i", "-o", "-s", "-d", "--ctorigsrc", "--ctorigdst", "--ctstate", "--comment"), 1)
+_TARGET_OPTIONS = {"--to": 1, "--clamp-mss-to-pmtu": 0}
+_OPTIONS = _SERVICE_OPTIONS | _PLAIN_OPTIONS | _TARGET_OPTIONS | {"-m": 1, "-j": 1}
+_NO_NEGATION = frozenset(_SERVICE_OPTIONS.keys() | _TARGET_OPTIONS.keys() | {"-j", "-m", "--comment"}) - {"--tcp-flags"}
 # iptables-save prints a protocol of the conntrack match by its number, in others by its name.
 _PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "ipv6-icmp": 58}
-_TARGETS = {"filter": frozenset({"ACCEPT", "DROP", "RETURN"}), "nat": frozenset({"ACCEPT", "RETURN", "MASQUERADE"})}
+_TARGETS = {
+    "raw": frozenset({"DROP", "RETURN"}),
+    "mangle": frozenset({"TCPMSS"}),
+    "nat": frozenset({"ACCEPT", "RETURN", "MASQUERADE", "NETMAP"}),
+    "filter": frozenset({"ACCEPT", "DROP", "RETURN"}),
+}
+# What opens nothing (iptables' `! --syn`), and what carries an MSS.
+_NO_OPENING = ("FIN,SYN,RST,ACK SYN", True)
+_CARRIES_MSS = ("SYN,RST SYN", False)
 
+# A grant's rule: all but its two prefixes and its comment is the same in thousands of them, and read once.
+_GRANT = re.compile(
+    r"(-A \S+ .*[^!] )--ctorigsrc (\S+) --ctorigdst (\S+)((?: --ctorigdstport \S+)?)"
+    r'(?: -m comment --comment "[^"\\]*")?( -j ACCEPT)'
+)
 
-# Of source, destination, the opener's source, the opener's destination.
-_Four: TypeAlias = tuple[int, int, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Among:
-    """Holds for one of the values, or with `negated` for all others."""
-
-    values: frozenset[str]
-    negated: bool
-
-    def holds(self, value: str) -> bool:
-        """Whether the match holds for an interface's or a state's name."""
-        return (value in self.values) is not self.negated
-
-
-@dataclass(frozen=True, slots=True)
-class Within:
-    """Holds for the addresses of a prefix, or with `negated` for all others."""
-
-    prefix: Prefix
-    negated: bool
-
-    def holds(self, value: int) -> bool:
-        """Whether the match holds for an address."""
-        return (value & self.prefix.mask == self.prefix.first) is not self.negated
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceMatch:
-    """A protocol number, a range of destination ports of the opener, an ICMP type of the packet itself."""
-
-    protocol: int
-    ports: tuple[int, int] = (0, 65535)
-    icmp_type: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One `-A` line; None is no such match. `target` is a verdict or the name of a chain in the same table."""
-
-    text: str
-    target: str
-    in_interface: Among | None
-    out_interface: Among | None
-    source: Within | None
-    destination: Within | None
-    orig_source: Within | None
-    orig_destination: Within | None
-    states: Among | None
-    service: ServiceMatch | None
-
-    def prefixes(self) -> Iterator[Prefix]:
-        """Every prefix that the rule names."""
-        for match in (self.source, self.destination, self.orig_source, self.orig_destination):
-            if match is not None:
-                yield match.prefix
-
-
-@dataclass(slots=True)
-class Chain:
-    """The rules of a chain in order, indexed by their prefixes: a mesh has thousands that differ in nothing else."""
-
-    name: str
-    rules: list[Rule] = field(default_factory=list)
-    # By the masks of a rule's four prefixes, then by their first addresses: the rules' places in the chain.
-    _index: dict[_Four, dict[_Four, list[int]]] = field(default_factory=dict)
-    _found: dict[_Four, tuple[Rule, ...]] = field(default_factory=dict)
-
-    def append(self, rule: Rule) -> None:
-        """Adds a rule at the end."""
-        # The empty mask holds for every address: for a rule without such a match, or with one that a `!` turns round.
-        (s, source), (d, destination), (os, orig_source), (od, orig_destination) = (
-            (0, 0) if match is None or match.negated else (match.prefix.mask, match.prefix.first)
-            for match in (rule.source, rule.destination, rule.orig_source, rule.orig_destination)
-        )
-        places = self._index.setdefault((s, d, os, od), {})
-        places.setdefault((source, destination, orig_source, orig_destination), []).append(len(self.rules))
-        self.rules.append(rule)
-
-    def candidates(self, source: int, destination: int, orig_source: int, orig_destination: int) -> tuple[Rule, ...]:
-        """Every rule whose prefixes a packet with these addresses and this opener's tuple meets, in order."""
-        key = source, destination, orig_source, orig_destination
-        if key not in self._found:
-            places: list[int] = []
-            for (s, d, os, od), known in self._index.items():
-                places += known.get((source & s, destination & d, orig_source & os, orig_destination & od), ())
-            self._found[key] = tuple(self.rules[place] for place in sorted(places))
-        return self._found[key]
-
-
-# Tables by name, each with its chains by name.
-Ruleset = Mapping[str, Mapping[str, Chain]]
-
-
-def all_rules(ruleset: Ruleset) -> Iterator[Rule]:
-    """Every rule of every chain of every table."""
-    for table in ruleset.values():
-        for chain in table.values():
-            yield from chain.rules
+_Options: TypeAlias = Mapping[str, tuple[str, bool]]
 
 
 def read_rules(text: str, family: Family) -> Ruleset:
@@ -134,7 +61,18 @@ def read_rules(text: str, family: Family) -> Ruleset:
             raise TextError(f"IPv{family} rules, line {number}: {error}: {line}") from None
     if table:
         raise TextError(f"IPv{family} rules: table {table} is not committed")
+    for chains in tables.values():
+        for name in chains:
+            _refuse_loops(chains, (name,))
     return tables
+
+
+def _refuse_loops(chains: Mapping[str, Chain], way: tuple[str, ...]) -> None:
+    for rule in chains[way[-1]].rules:
+        if rule.target in way:
+            raise TextError(f"chain {rule.target} leads back to itself")
+        if rule.target in chains:
+            _refuse_loops(chains, (*way, rule.target))
 
 
 def _read_line(line: str, table: str, tables: dict[str, dict[str, Chain]], family: Family) -> str:
@@ -142,18 +80,19 @@ def _read_line(line: str, table: str, tables: dict[str, dict[str, Chain]], famil
     if not line or line.startswith("#"):
         return table
     if line.startswith("*"):
-        table = line[1:]
-        if table not in _TARGETS or table in tables:
-            raise TextError("unknown or repeated table")
-        tables[table] = {}
-    elif not table:
+        name = line[1:]
+        if table or name not in _TARGETS or name in tables:
+            raise TextError("unknown or repeated table, or the one before is not committed")
+        tables[name] = {}
+        return name
+    if not table:
         raise TextError("outside of a table")
-    elif line == "COMMIT":
-        table = ""
-    elif line.startswith(":"):
+    if line == "COMMIT":
+        return ""
+    if line.startswith(":"):
         name = line[1:].split(maxsplit=1)[0]
-        if name in _BUILT_IN:
-            raise TextError("a chain that is not ours")
+        if name in _BUILT_IN or name in tables[table]:
+            raise TextError("a chain that is not ours, or a repeated one")
         tables[table][name] = Chain(name)
     else:
         _read_rule(line, table, tables[table], family)
@@ -161,15 +100,32 @@ def _read_line(line: str, table: str, tables: dict[str, dict[str, Chain]], famil
 
 
 def _read_rule(line: str, table: str, chains: dict[str, Chain], family: Family) -> None:
-    words = _WORD.findall(line)
-    if words[0] != "-A" or words[1:2] == [] or words[1] not in chains:
+    grant = _GRANT.fullmatch(line)
+    name, rule = _rule(grant[1] + grant[4] + grant[5] if grant else line, table, family)
+    if name not in chains:
         raise TextError("not a rule at the end of a chain of this text")
-    rule = _rule(line, _options(words[2:]), family)
     if rule.target not in _TARGETS[table] and rule.target not in chains:
         raise TextError(f"unknown target {rule.target}")
+    if grant:
+        if rule.orig_source or rule.orig_destination:
+            raise TextError("repeated option")
+        rule = rule.of_grant(line, _within((grant[2], False), family), _within((grant[3], False), family))
+    chains[name].rules.append(rule)
+
+
+@lru_cache(maxsize=4096)
+def _rule(line: str, table: str, family: Family) -> tuple[str, Rule]:
+    """A rule, and the chain that it is appended to."""
+    words = _WORD.findall(line)
+    if words[0] != "-A" or len(words) < 2:
+        raise TextError("not a rule at the end of a chain of this text")
+    options = _options(words[2:])
+    if table == "raw" and (options.keys() & _CONNTRACK_OPTIONS or "-o" in options):
+        raise TextError("unknown match before there is a flow or a route")
+    rule = _matching(line, options, family)
     if table == "nat" and (rule.service or rule.states):
         raise TextError("unknown match for NAT")
-    chains[words[1]].append(rule)
+    return words[1], rule
 
 
 def _options(words: list[str]) -> dict[str, tuple[str, bool]]:
@@ -179,35 +135,52 @@ def _options(words: list[str]) -> dict[str, tuple[str, bool]]:
     for word in rest:
         negated = word == "!"
         option = next(rest, "") if negated else word
-        value = next(rest, "")
-        if option not in _OPTIONS or not value or "-j" in options:
+        count = _OPTIONS.get(option, -1)
+        values = [next(rest, "") for _ in range(count)]
+        if count < 0 or not all(values) or ("-j" in options and option not in _TARGET_OPTIONS):
             raise TextError(f"unknown option {option!r}")
+        if negated and option in _NO_NEGATION:
+            raise TextError(f"unknown negation of {option}")
         if option == "-m":
-            if value not in _MODULES:
-                raise TextError(f"unknown match {value!r}")
+            if values[0] not in _MODULES:
+                raise TextError(f"unknown match {values[0]!r}")
         elif option in options:
             raise TextError(f"repeated option {option}")
-        elif negated and option in _SERVICE_OPTIONS | {"-j", "--comment"}:
-            raise TextError(f"unknown negation of {option}")
         else:
-            options[option] = value, negated
+            options[option] = " ".join(values), negated
     return options
 
 
-def _rule(line: str, options: Mapping[str, tuple[str, bool]], family: Family) -> Rule:
+def _matching(line: str, options: _Options, family: Family) -> Rule:
     if "-j" not in options:
         raise TextError("no target")
+    target = options["-j"][0]
+    if target == "NETMAP" and len(options.keys() & {"-s", "-d"}) != 1:
+        raise TextError("NETMAP of both addresses or of none")
+    expected = {"NETMAP": {"--to"}, "TCPMSS": {"--clamp-mss-to-pmtu"}}.get(target, set())
+    if options.keys() & _TARGET_OPTIONS.keys() != expected:
+        raise TextError(f"unknown options of target {target}")
+    if target == "TCPMSS" and "--tcp-flags" not in options:
+        raise TextError("not only packets that carry an MSS")
+    if "--sport" in options and options.get("--ctstate") != ("NEW", False):
+        raise TextError("what opens nothing is told from a flow that goes on by --ctstate NEW alone")
+    mapped = _within(options.get("--to"), family)
+    source, destination = _within(options.get("-s"), family), _within(options.get("-d"), family)
+    of = source or destination
+    if mapped and (of is None or of.prefix.mask != mapped.prefix.mask):
+        raise TextError("NETMAP to a prefix of another size")
     return Rule(
         text=line,
-        target=options["-j"][0],
+        target=target,
         in_interface=_interface(options.get("-i")),
         out_interface=_interface(options.get("-o")),
-        source=_within(options.get("-s"), family),
-        destination=_within(options.get("-d"), family),
+        source=source,
+        destination=destination,
         orig_source=_within(options.get("--ctorigsrc"), family),
         orig_destination=_within(options.get("--ctorigdst"), family),
         states=_states(options.get("--ctstate")),
-        service=_service({option: options[option][0] for option in _SERVICE_OPTIONS & options.keys()}, family),
+        service=_service({name: options[name] for name in _SERVICE_OPTIONS if name in options}, target, family),
+        mapped=None if mapped is None else mapped.prefix,
     )
 
 
@@ -219,10 +192,11 @@ def _interface(option: tuple[str, bool] | None) -> Among | None:
     return Among(frozenset({option[0]}), option[1])
 
 
+@lru_cache(maxsize=1 << 16)
 def _within(option: tuple[str, bool] | None, family: Family) -> Within | None:
     if option is None:
         return None
-    parsed = prefix(option[0])
+    parsed: Prefix = prefix(option[0])
     if parsed.family != family:
         raise TextError(f"{option[0]} is of the other family")
     return Within(parsed, option[1])
@@ -237,25 +211,36 @@ def _states(option: tuple[str, bool] | None) -> Among | None:
     return Among(states, option[1])
 
 
-def _service(options: Mapping[str, str], family: Family) -> ServiceMatch | None:
-    """The forms in use: `--ctproto P [--ctorigdstport N[:M]]`, and `-p icmp --icmp-type N` for a packet's own type."""
+def _service(options: _Options, target: str, family: Family) -> ServiceMatch | None:
+    """The forms in use, by the options that each of them has; any other combination is an error."""
     if not options:
         return None
+    names = frozenset(options)
+    flags = options.get("--tcp-flags")
     icmp_type = "--icmp-type" if family == 4 else "--icmpv6-type"
-    if options.keys() == {"-p", icmp_type}:
-        protocol, kind = _protocol(options["-p"]), _number(options[icmp_type], 255)
-        if protocol != (1 if family == 4 else 58):
-            raise TextError("an ICMP type of another protocol")
-        return ServiceMatch(protocol, icmp_type=kind)
-    if options.keys() == {"--ctproto"}:
-        return ServiceMatch(_protocol(options["--ctproto"]))
-    if options.keys() == {"--ctproto", "--ctorigdstport"}:
-        protocol = _protocol(options["--ctproto"])
-        first, _, last = options["--ctorigdstport"].partition(":")
-        if protocol not in {6, 17}:
-            raise TextError("a port of a protocol without ports")
-        return ServiceMatch(protocol, (_number(first, 65535), _number(last or first, 65535)))
-    raise TextError(f"unknown combination of {', '.join(sorted(options))}")
+    protocol = _protocol(next((options[name][0] for name in ("-p", "--ctproto") if name in options), ""))
+    match = None
+    if names == {"-p", icmp_type} and protocol == (1 if family == 4 else 58):
+        match = ServiceMatch(protocol, icmp_type=_number(options[icmp_type][0], 255))
+    elif names == {"--ctproto"}:
+        match = ServiceMatch(protocol)
+    elif names == {"--ctproto", "--ctorigdstport"} and protocol in {6, 17}:
+        match = ServiceMatch(protocol, _ports(options["--ctorigdstport"][0]))
+    elif names == {"-p", "--dport"} and protocol in {6, 17}:
+        match = ServiceMatch(protocol, _ports(options["--dport"][0]), own=True)
+    elif names == {"-p", "--sport", "--dport", "--tcp-flags"} and protocol == 6 and flags == _NO_OPENING:
+        sports = _ports(options["--sport"][0])
+        match = ServiceMatch(protocol, _ports(options["--dport"][0]), sports=sports, own=True)
+    elif names == {"-p", "--tcp-flags"} and protocol == 6 and flags == _CARRIES_MSS and target == "TCPMSS":
+        match = ServiceMatch(protocol, own=True)
+    if match is None:
+        raise TextError(f"unknown combination of {', '.join(_words(options))}")
+    return match
+
+
+def _words(options: _Options) -> Iterator[str]:
+    for name, (value, negated) in sorted(options.items()):
+        yield f"{'! ' * negated}{name} {value}"
 
 
 def _protocol(name: str) -> int:
@@ -263,6 +248,11 @@ def _protocol(name: str) -> int:
     if number not in _PROTOCOLS.values():
         raise TextError(f"unknown protocol {name}")
     return number
+
+
+def _ports(text: str) -> tuple[int, int]:
+    first, _, last = text.partition(":")
+    return _number(first, 65535), _number(last or first, 65535)
 
 
 def _number(text: str, most: int) -> int:

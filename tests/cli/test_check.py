@@ -83,16 +83,27 @@ def test_a_full_stack_name_finds_its_file(directory: Path) -> None:
 def test_a_missing_stack_file_names_those_that_exist(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (directory / "Pulumi.prod.yaml").write_text(GOOD)
     (directory / "Pulumi.dev.yaml").write_text(GOOD)
-    assert run(["check", "prd"]) == 1
+    assert run(["check", "prd"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == f"meshctl: there is no Pulumi.prd.yaml in {directory}; stacks with a file: dev, prod\n"
 
 
+@pytest.mark.parametrize("name", ["Pulumi.dev.yaml", "./Pulumi.dev.yaml", "dev.yaml"])
+def test_a_files_name_in_place_of_the_stacks_is_told_the_stacks(
+    name: str, directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (directory / "Pulumi.dev.yaml").write_text(GOOD)
+    assert run(["check", name]) == 2
+    assert capsys.readouterr().err == f"meshctl: '{name.removeprefix('./')}' is a file; name its stack, 'dev'\n"
+    assert run(["check", "Pulumi.prd.yaml"]) == 2
+    assert capsys.readouterr().err.endswith("; stacks with a file: dev\n")
+
+
 def test_a_directory_without_stack_files_is_said_to_be_so(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["check"]) == 1
+    assert run(["check"]) == 2
     assert "there is no stack file, Pulumi.<stack>.yaml, in " in capsys.readouterr().err
-    assert run(["check", "-C", "nowhere"]) == 1
+    assert run(["check", "-C", "nowhere"]) == 2
     assert capsys.readouterr().err == "meshctl: nowhere is no directory\n"
 
 
@@ -100,7 +111,7 @@ def test_a_directory_without_stack_files_is_said_to_be_so(directory: Path, capsy
 def test_another_directory_can_be_named(option: str, directory: Path) -> None:
     (directory / "deeper").mkdir()
     (directory / "deeper/Pulumi.prod.yaml").write_text(GOOD)
-    assert run(["check", "prod"]) == 1
+    assert run(["check", "prod"]) == 2
     assert run(["check", "prod", option, "deeper"]) == 0
 
 
@@ -114,12 +125,49 @@ def test_json_has_the_same_faults_for_programs(directory: Path, capsys: pytest.C
                 "stack": "prod",
                 "file": "Pulumi.prod.yaml",
                 "faults": [{"line": 6, "place": "sites.nyc.address", "message": message}],
+                "warnings": [],
                 "notes": [],
             }
         ]
     }
-    assert run(["check", "--json", "dev"]) == 1
+    assert run(["check", "--json", "dev"]) == 2
     assert json.loads(capsys.readouterr().out)["error"].endswith("stacks with a file: prod")
+
+
+def test_a_grant_that_another_one_contains_is_a_warning_with_its_line_and_no_fault(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ams = GOOD.partition("sites:\n")[2].replace("nyc", "ams").replace("10.99.0.1", "10.99.0.2")
+    grants = "  wireguard-mesh:access:\n    - {from: ams, to: nyc, ports: tcp/22}\n    - {from: ams, to: nyc}\n"
+    (directory / "Pulumi.prod.yaml").write_text(GOOD + ams + grants)
+    assert run(["check", "prod"]) == 0
+    assert capsys.readouterr().out == (
+        "Pulumi.prod.yaml:16: warning: access[0]: is contained in access[1]; leave it out\n"
+        "Pulumi.prod.yaml: 2 sites, 2 grants, no faults, 1 warning\n"
+    )
+    assert run(["check", "prod", "--json"]) == 0
+    (verdict,) = json.loads(capsys.readouterr().out)["stacks"]
+    assert verdict["faults"] == []
+    assert verdict["warnings"] == [
+        {"line": 16, "place": "access[0]", "message": "is contained in access[1]; leave it out"}
+    ]
+
+
+def test_an_assertion_that_does_not_hold_is_a_fault_with_its_line(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ams = GOOD.partition("sites:\n")[2].replace("nyc", "ams").replace("10.99.0.1", "10.99.0.2")
+    rules = (
+        "  wireguard-mesh:access:\n    - {from: ams, to: nyc}\n"
+        "  wireguard-mesh:assert:\n    - {from: ams, to: nyc, ports: tcp/22, expect: deny}\n"
+    )
+    (directory / "Pulumi.prod.yaml").write_text(GOOD + ams + rules)
+    assert run(["check", "prod"]) == 1
+    assert capsys.readouterr().out == (
+        "Pulumi.prod.yaml:18: fault: assert[0]: ams may open tcp/22 to nyc, by access[0] (from ams to nyc, everything);"
+        " take it out of that grant, or change the assertion\n"
+        "Pulumi.prod.yaml: 1 fault\n"
+    )
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"config: [", b"config: {}", b"\x00"])

@@ -20,11 +20,12 @@ def test_every_part_of_the_config_has_its_table() -> None:
         "`wireguard-mesh:sites.NAME.colo.proxy`",
         "`wireguard-mesh:sites.NAME.networks.NAME`",
         "`wireguard-mesh:access[N]`",
+        "`wireguard-mesh:assert[N]`",
     ]
 
 
 def test_what_may_be_written_alone_is_marked_as_a_list_in_its_row() -> None:
-    assert "- Where the value is something `or a list`, one may be written alone. `access` is always a list." in page()
+    assert "or a list`, one may be written alone. `access` and `assert` are always lists.\n" in page()
     assert [str(fault) for fault in faults(changed({"access": {"from": "ams.lan", "to": "nyc.virbr0"}}))] == [
         "access: expected a list, found a mapping"
     ]
@@ -38,3 +39,9 @@ def test_a_row_tells_value_default_and_meaning() -> None:
     assert any(row.startswith("| `listen_port` | 1 to 65535 | `51820` | ") for row in rows)
     assert any(row.startswith("| `masquerade` | `true` or `false` | `false` | ") for row in rows)
     assert any(row.startswith("| `from` | selector, or a list | **required** | ") for row in rows)
+    assert any(row.startswith("| `ports` | port, or a list |  | ") for row in rows)
+    assert any(row.startswith("| `groups` | selectors by name |  | ") for row in rows)
+    assert any(row.startswith("| `operators` | CIDR, or a list |  | ") for row in rows)
+    assert any(row.startswith("| `return_route` | `manual` |  | ") for row in rows)
+    assert any(row.startswith("| `expect` | `allow` or `deny` | **required** | ") for row in rows)
+    assert [row.split(" | ")[2] for row in rows if row.startswith("| `mtu` |")] == ["`1420`", ""]

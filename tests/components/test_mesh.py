@@ -34,7 +34,6 @@ def mesh(*sites: Site) -> Mesh:
     return Mesh(
         tunnel=(ip_network("10.99.0.0/24"),),
         interface="wg0",
-        mtu=1420,
         persistent_keepalive=25,
         sites=sites,
         access=(Grant((sites[1].networks[0],), (sites[0].networks[0],)),),

@@ -10,15 +10,36 @@ import pulumi
 import pytest
 
 from tests.components.conftest import Recorder
-from tests.mesh.config import test_access, test_addresses, test_form, test_hosts, test_networks
+from tests.mesh.config import (
+    test_access,
+    test_addresses,
+    test_advertised,
+    test_asserted,
+    test_form,
+    test_hosts,
+    test_networks,
+    test_operators,
+    test_ports,
+    test_returns,
+    test_selectors,
+)
 from tests.mesh.config.configs import changed, good
 
 PROGRAM = Path(__file__).parents[2] / "__main__.py"
-BAD = [
-    (row[0], changed(row[1]), row[2])
-    for table in (test_access, test_addresses, test_form, test_hosts, test_networks)
-    for row in table.TABLE
-]
+TABLES = (
+    test_access,
+    test_addresses,
+    test_advertised,
+    test_asserted,
+    test_form,
+    test_hosts,
+    test_networks,
+    test_operators,
+    test_ports,
+    test_returns,
+    test_selectors,
+)
+BAD = [(row[0], changed(row[1]), row[2]) for table in TABLES for row in table.TABLE]
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +83,17 @@ def test_documentation_addresses_are_refused_outside_the_lab_and_taken_inside(
     monkeypatch.setenv("WIREGUARD_MESH_LAB", "test/engine")
     run(good())
     assert len(recorder.names("command:remote:Command")) == 3 * 3
+
+
+def test_a_grant_that_another_contains_is_a_warning_and_no_fault(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", told.append)
+    monkeypatch.setenv("WIREGUARD_MESH_LAB", "test/engine")
+    sections = good()
+    run(sections)
+    assert told == []
+    run({**sections, "access": [*sections["access"], sections["access"][0]]})
+    number = len(sections["access"])
+    assert told == [f"access[{number}]: says the same as access[0]; leave it out"]

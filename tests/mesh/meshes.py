@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address, ip_network
+from typing import Literal
 
 from hypothesis import strategies as st
 
@@ -24,14 +25,36 @@ HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPMyRTpaEPZQG2yDxVGQHr6gM6jPj5zY
 _NetworkOf = Callable[[SiteName], Network]
 
 
-def network(name: str, *cidrs: str, interface: str | None = None, masquerade: bool = False) -> _NetworkOf:
-    """A network, to be handed to `site`; its interface has its name unless told otherwise."""
-    prefixes = tuple(ip_network(cidr) for cidr in cidrs)
-    return lambda site_name: Network(site_name, name, prefixes, interface or name, masquerade)
+def network(
+    name: str,
+    *cidrs: str,
+    interface: str | None = None,
+    masquerade: bool = False,
+    advertise_as: Sequence[str] = (),
+    return_route: Literal["manual"] | None = "manual",
+) -> _NetworkOf:
+    """A network, to be handed to `site`; its interface has its name, and its hosts a route back, unless told otherwise.
+
+    `advertise_as` has at most one prefix of each family.
+    """
+    return lambda site_name: Network(
+        site=site_name,
+        name=name,
+        cidrs=tuple(ip_network(cidr) for cidr in cidrs),
+        interface=interface or name,
+        masquerade=masquerade,
+        advertise_as=tuple(ip_network(prefix) for prefix in advertise_as),
+        return_route=return_route,
+    )
 
 
 def site(
-    name: str, addresses: str | Sequence[str], *networks: _NetworkOf, endpoint: str, dns: Sequence[str] = ()
+    name: str,
+    addresses: str | Sequence[str],
+    *networks: _NetworkOf,
+    endpoint: str,
+    dns: Sequence[str] = (),
+    mtu: int = 1420,
 ) -> Site:
     """A colo with the default ports. `addresses` are its own in the tunnel, `endpoint` its public one."""
     site_name = SiteName(name)
@@ -43,16 +66,17 @@ def site(
         kind=Colo(Ssh(host=endpoint, port=22, user="root", host_key=HOST_KEY)),
         networks=tuple(build(site_name) for build in networks),
         dns=tuple(ip_address(address) for address in dns),
+        mtu=mtu,
     )
 
 
 def service(text: str) -> Service:
-    """`tcp/443`, `udp/8000-8100` or `icmp`."""
+    """`tcp/443`, `udp/8000-8100`, `tcp` for all of its ports, or `icmp`."""
     protocol, _, ports = text.partition("/")
     first, _, last = ports.partition("-")
     match protocol:
         case "tcp" | "udp":
-            return Service(protocol, int(first), int(last or first))
+            return Service(protocol, int(first or 0), int(last or first or 65535))
         case "icmp":
             return Service(protocol)
     raise ValueError(text)
@@ -78,7 +102,6 @@ def mesh(
     return Mesh(
         tunnel=tuple(ip_network(cidr) for cidr in tunnel),
         interface="wg0",
-        mtu=1420,
         persistent_keepalive=persistent_keepalive,
         sites=sites,
         access=tuple(
@@ -117,31 +140,38 @@ def familiar() -> Mesh:
 
 _TUNNELS = {4: ip_network("10.99.0.0/24"), 6: ip_network("fd99::/64")}
 # The last one makes the comment of a rule as long as names can make it.
-_SITE_NAMES = ("nyc", "ams", "sfo", "fra-1", "use1", "x" * 63)
-_NETWORK_NAMES = ("lan", "vpc", "n" * 63)
+_SITE_NAMES = ("nyc", "ams", "sfo", "fra-1", "use1", "sgp", "lon", "blr", "tor", "syd", "mad2", "x" * 63)
+_NETWORK_NAMES = ("lan", "vpc", "virbr0", "n" * 63)
 
 
 @st.composite
 def meshes(draw: st.DrawFn, min_sites: int = 2, max_sites: int = 5) -> Mesh:
-    """A valid mesh: no prefix overlaps another site's or the tunnel; grants are anything between any parties."""
+    """A valid mesh of at most 12 sites; grants are anything between any parties, in any order.
+
+    No prefix overlaps another one, the tunnel included. Where a network is advertised as something else, its own prefix
+    can be another site's as well.
+    """
     families = draw(st.sampled_from([(4,), (6,), (4, 6)]))
     count = draw(st.integers(min_sites, max_sites))
+    granted = draw(st.integers(0, max(5, count)))
     names = draw(st.permutations(_SITE_NAMES))[:count]
     sites = [draw(_sites(name, index, families)) for index, name in enumerate(names, 1)]
     parties: list[Party] = [*sites, *(each for one in sites for each in one.networks)]
     return Mesh(
         tunnel=tuple(_TUNNELS[family] for family in families),
         interface=draw(st.sampled_from(["wg0", "mesh-1", "w" * 15])),
-        mtu=1420,
         persistent_keepalive=draw(st.sampled_from([0, 25])),
         sites=tuple(sites),
-        access=tuple(draw(st.lists(_grants(parties), max_size=5))),
+        access=tuple(draw(_grants(parties)) for _ in range(granted)),
     )
 
 
 def services() -> st.SearchStrategy[Service]:
-    """Any protocol, port and range of ports."""
-    ports = st.tuples(st.integers(1, 65535), st.integers(1, 65535)).map(sorted)
+    """Any protocol, port and range of ports, also all ports of a protocol."""
+    numbers = st.one_of(st.sampled_from([1, 22, 80, 443, 8000, 65535]), st.integers(1, 65535))
+    ports = st.one_of(
+        st.just([0, 65535]), numbers.map(lambda port: [port, port]), st.tuples(numbers, numbers).map(sorted)
+    )
     ranged = st.builds(lambda protocol, range_: Service(protocol, *range_), st.sampled_from(["tcp", "udp"]), ports)
     return st.one_of(st.just(Service("icmp")), ranged)
 
@@ -149,7 +179,7 @@ def services() -> st.SearchStrategy[Service]:
 @st.composite
 def _sites(draw: st.DrawFn, name: str, index: int, families: Sequence[int]) -> Site:
     site_name = SiteName(name)
-    network_names = draw(st.lists(st.sampled_from(_NETWORK_NAMES), unique=True, max_size=3))
+    network_names = draw(st.lists(st.sampled_from(_NETWORK_NAMES), unique=True, max_size=4))
     return Site(
         name=site_name,
         addresses=tuple(_TUNNELS[family][index] for family in families),
@@ -159,19 +189,37 @@ def _sites(draw: st.DrawFn, name: str, index: int, families: Sequence[int]) -> S
         listen_port=draw(st.sampled_from([51820, 443])),
         kind=Colo(Ssh(host=f"203.0.113.{index}", port=22, user="root", host_key=HOST_KEY)),
         networks=tuple(draw(_networks(site_name, each, index, number)) for number, each in enumerate(network_names)),
+        mtu=draw(st.sampled_from([1420, 1412, 1280])),
     )
+
+
+# What a network has, for site I's network number N: its own prefixes, the same that others may have as well, and what
+# they are advertised as.
+_OWN = ("10.{i}.{n}.0/24", "10.{i}.{n}.7/32", "fd00:{i}:{n}::/48", "fd00:{i}:{n}::7/128")
+_SHARED = ("192.168.{n}.0/24", "192.168.{n}.7/32", "fd22:{n}::/48", "fd22:{n}::7/128")
+_ADVERTISED = ("10.{o}.{n}.0/24", "10.{o}.{n}.7/32", "fd01:{i}:{n}::/48", "fd01:{i}:{n}::7/128")
 
 
 @st.composite
 def _networks(draw: st.DrawFn, site_name: SiteName, name: str, index: int, number: int) -> Network:
-    family4: IPNetwork = ip_network(
-        draw(st.sampled_from([f"10.{index}.{number * 16}.0/20", f"10.{index}.{number}.7/32"]))
+    cidrs: list[IPNetwork] = []
+    advertise_as: list[IPNetwork] = []
+    for form in draw(st.sampled_from([(0,), (1,), (2,), (3,), (0, 2), (1, 3)])):
+        places = {"i": index, "o": index + 200, "n": number}
+        own = draw(st.sampled_from([_OWN, _OWN, _SHARED]))
+        if own is _SHARED or draw(st.integers(0, 3)) == 0:
+            advertise_as.append(ip_network(_ADVERTISED[form].format(**places)))
+        cidrs.append(ip_network(own[form].format(**places)))
+    masquerade = draw(st.booleans())
+    return Network(
+        site=site_name,
+        name=name,
+        cidrs=tuple(cidrs),
+        interface=f"eth{draw(st.integers(0, number))}",
+        masquerade=masquerade,
+        advertise_as=tuple(advertise_as),
+        return_route=draw(st.sampled_from(["manual", None])) if masquerade else "manual",
     )
-    family6: IPNetwork = ip_network(
-        draw(st.sampled_from([f"fd00:{index}:{number}::/48", f"fd00:{index}:{number}::7/128"]))
-    )
-    cidrs = draw(st.sampled_from([(family4,), (family6,), (family4, family6)]))
-    return Network(site_name, name, cidrs, f"eth{number}", draw(st.booleans()))
 
 
 def _grants(parties: Sequence[Party]) -> st.SearchStrategy[Grant]:

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -76,9 +77,7 @@ def test_keys_change_the_generation_but_not_the_rules() -> None:
 
 def test_a_grant_changes_the_rules_and_another_machine_only_the_generation() -> None:
     before = familiar()
-    after = Mesh(
-        before.tunnel, before.interface, before.mtu, before.persistent_keepalive, before.sites, before.access[1:]
-    )
+    after = replace(before, access=before.access[1:])
     one, other = render(nyc_plan(before)), render(nyc_plan(after))
     assert one.text.splitlines()[3] != other.text.splitlines()[3]
     moved = render(nyc_plan(before), machine="SHA256:another")

@@ -35,31 +35,49 @@ def test_the_exposing_site_reads_as_it_was_granted() -> None:
     assert (
         render(firewall(familiar(), "nyc"), 4)
         == """\
+*raw
+:WG0-RAW - [0:0]
+-A WG0-RAW -i lo -j RETURN
+-A WG0-RAW -s 10.20.0.0/24 -j DROP
+-A WG0-RAW -s 10.30.0.0/24 -j DROP
+-A WG0-RAW -s 10.99.0.0/24 -j DROP
+COMMIT
+*mangle
+:WG0-MSS - [0:0]
+-A WG0-MSS -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
+COMMIT
+*nat
+:WG0-POST - [0:0]
+:WG0-PRE - [0:0]
+-A WG0-POST -o wg0 -j ACCEPT
+-A WG0-POST -s 10.20.0.0/24 -d 192.168.122.0/24 -o virbr0\
+ -m comment --comment "ams.lan -> nyc.virbr0" -j MASQUERADE
+-A WG0-POST -s 10.30.0.0/24 -d 192.168.122.0/24 -o virbr0\
+ -m comment --comment "sfo.lan -> nyc.virbr0" -j MASQUERADE
+COMMIT
 *filter
+:WG0-DST - [0:0]
 :WG0-FWD - [0:0]
 :WG0-IN - [0:0]
+:WG0-PORT - [0:0]
 :WG0-SRC - [0:0]
--A WG0-FWD -m conntrack --ctstate INVALID -j DROP
+-A WG0-DST -d 192.168.122.0/24 -o virbr0 -j RETURN
+-A WG0-DST -j DROP
+-A WG0-FWD -i wg0 -j WG0-DST
 -A WG0-FWD -o wg0 -m conntrack ! --ctstate RELATED -j WG0-SRC
+-A WG0-FWD -p tcp -m conntrack --ctstate NEW -m tcp --sport 0:32767 --dport 32768:65535\
+ ! --tcp-flags FIN,SYN,RST,ACK SYN -j DROP
 -A WG0-FWD -m conntrack --ctstate NEW,RELATED,ESTABLISHED --ctorigsrc 10.20.0.0/24 --ctorigdst 192.168.122.0/24\
  -m comment --comment "ams.lan -> nyc.virbr0" -j ACCEPT
 -A WG0-FWD -m conntrack --ctstate NEW,RELATED,ESTABLISHED --ctorigsrc 10.30.0.0/24 --ctorigdst 192.168.122.0/24\
  -m comment --comment "sfo.lan -> nyc.virbr0" -j ACCEPT
 -A WG0-FWD -j DROP
--A WG0-IN -m conntrack --ctstate INVALID -j DROP
 -A WG0-IN -s 10.99.0.0/24 -d 10.99.0.1/32 -p icmp -m icmp --icmp-type 8 -j ACCEPT
 -A WG0-IN -s 10.99.0.0/24 -d 10.99.0.1/32 -p icmp -m icmp --icmp-type 0 -j ACCEPT
 -A WG0-IN -j DROP
+-A WG0-PORT -p udp -m udp --dport 51820 -j ACCEPT
 -A WG0-SRC -s 192.168.122.0/24 -i virbr0 -j RETURN
 -A WG0-SRC -j DROP
-COMMIT
-*nat
-:WG0-POST - [0:0]
-:WG0-PRE - [0:0]
--A WG0-POST -s 10.20.0.0/24 -d 192.168.122.0/24 -o virbr0\
- -m comment --comment "ams.lan -> nyc.virbr0" -j MASQUERADE
--A WG0-POST -s 10.30.0.0/24 -d 192.168.122.0/24 -o virbr0\
- -m comment --comment "sfo.lan -> nyc.virbr0" -j MASQUERADE
 COMMIT
 """
     )
@@ -69,23 +87,96 @@ def test_a_family_without_any_flow_is_closed() -> None:
     assert (
         render(firewall(familiar(), "nyc"), 6)
         == """\
-*filter
-:WG0-FWD - [0:0]
-:WG0-IN - [0:0]
-:WG0-SRC - [0:0]
--A WG0-FWD -m conntrack --ctstate INVALID -j DROP
--A WG0-FWD -o wg0 -m conntrack ! --ctstate RELATED -j WG0-SRC
--A WG0-FWD -j DROP
--A WG0-IN -m conntrack --ctstate INVALID -j DROP
--A WG0-IN -j DROP
--A WG0-SRC -j DROP
+*raw
+:WG0-RAW - [0:0]
+COMMIT
+*mangle
+:WG0-MSS - [0:0]
 COMMIT
 *nat
 :WG0-POST - [0:0]
 :WG0-PRE - [0:0]
+-A WG0-POST -o wg0 -j ACCEPT
+COMMIT
+*filter
+:WG0-DST - [0:0]
+:WG0-FWD - [0:0]
+:WG0-IN - [0:0]
+:WG0-PORT - [0:0]
+:WG0-SRC - [0:0]
+-A WG0-DST -j DROP
+-A WG0-FWD -i wg0 -j WG0-DST
+-A WG0-FWD -o wg0 -m conntrack ! --ctstate RELATED -j WG0-SRC
+-A WG0-FWD -j DROP
+-A WG0-IN -j DROP
+-A WG0-PORT -p udp -m udp --dport 51820 -j ACCEPT
+-A WG0-SRC -j DROP
 COMMIT
 """
     )
+
+
+LIKE_AN_ANSWER = (
+    "-p tcp -m conntrack --ctstate NEW -m tcp --sport 0:32767 --dport 32768:65535"
+    " ! --tcp-flags FIN,SYN,RST,ACK SYN -j DROP"
+)
+
+
+@pytest.mark.parametrize(
+    ("access", "guarded"),
+    [
+        ([("ams.lan", "sfo.lan", "")], True),
+        ([("ams.lan", "sfo.lan", "tcp/1024-40000")], True),
+        ([("ams.lan", "sfo.lan", "tcp/443 udp/40000 icmp")], False),
+        # Both ways are granted, and one of them may be revoked later: the flow has to stay its opener's.
+        ([("ams.lan", "sfo.lan", ""), ("sfo.lan", "ams.lan", "")], True),
+        ([("ams.lan", "sfo.lan", ""), ("sfo.lan", "ams.lan", "tcp/1-32767")], True),
+        ([("ams.lan", "sfo.lan", ""), ("sfo.lan", "ams.lan", "tcp/443")], True),
+        ([], False),
+    ],
+)
+def test_what_looks_like_an_answer_is_dropped_where_a_grant_could_be_taken_for_it(
+    access: list[tuple[str, str, str]], guarded: bool
+) -> None:
+    of = replace(familiar(), access=mesh(*familiar().sites, access=access).access)
+    for name in ("ams", "sfo"):
+        text = render(firewall(of, name), 4)
+        assert (LIKE_AN_ANSWER in rules(text, "WG0-FWD")) == guarded
+        assert LIKE_AN_ANSWER not in rules(text, "WG0-IN")
+
+
+def test_mss_is_clamped_where_tcp_is_forwarded() -> None:
+    for services, clamped in (("", True), ("tcp/443", True), ("udp/53 icmp", False)):
+        of = replace(familiar(), access=mesh(*familiar().sites, access=[("ams.lan", "sfo.lan", services)]).access)
+        assert bool(rules(render(firewall(of, "sfo"), 4), "WG0-MSS")) == clamped
+        assert not rules(render(firewall(of, "nyc"), 4), "WG0-MSS")
+
+
+def test_an_advertised_prefix_is_mapped_one_to_one_on_its_way_in_and_out() -> None:
+    lans = {"nyc": "10.202.0.0/24", "ams": "10.201.0.0/24"}
+    twins = [
+        site(
+            name,
+            f"10.99.0.{n}",
+            network("lan", "192.168.122.0/24", advertise_as=[lans[name]]),
+            endpoint=f"{name}.example",
+        )
+        for n, name in enumerate(lans, 1)
+    ]
+    of = mesh(*twins, access=[("ams.lan", "nyc.lan", "tcp/443")])
+    nyc, ams = render(firewall(of, "nyc"), 4), render(firewall(of, "ams"), 4)
+    assert rules(nyc, "WG0-PRE") == ["-d 10.202.0.0/24 -j NETMAP --to 192.168.122.0/24"]
+    assert rules(nyc, "WG0-POST") == ["-o wg0 -j ACCEPT"]
+    assert rules(ams, "WG0-PRE") == []
+    assert rules(ams, "WG0-POST") == [
+        "-s 192.168.122.0/24 -o wg0 -j NETMAP --to 10.201.0.0/24",
+        "-o wg0 -j ACCEPT",
+    ]
+    tuples = {"nyc": "10.201.0.0/24 --ctorigdst 10.202.0.0/24", "ams": "192.168.122.0/24 --ctorigdst 10.202.0.0/24"}
+    for name, text in (("nyc", nyc), ("ams", ams)):
+        (rule,) = (line for line in rules(text, "WG0-FWD") if line.endswith("ACCEPT"))
+        assert f"--ctproto 6 --ctorigsrc {tuples[name]} --ctorigdstport 443 " in rule
+        assert rules(text, "WG0-DST")[0] == "-d 192.168.122.0/24 -o lan -j RETURN"
 
 
 def test_each_family_has_its_own_flows_and_sources() -> None:
@@ -105,20 +196,22 @@ def test_each_family_has_its_own_flows_and_sources() -> None:
         ("tcp/443", 4, "--ctproto 6 {} --ctorigdstport 443"),
         ("tcp/443", 6, "--ctproto 6 {} --ctorigdstport 443"),
         ("udp/8000-8100", 4, "--ctproto 17 {} --ctorigdstport 8000:8100"),
+        ("tcp", 4, "--ctproto 6 {}"),
+        ("udp/1-65535", 6, "--ctproto 17 {} --ctorigdstport 1:65535"),
         ("icmp", 4, "--ctproto 1 {}"),
         ("icmp", 6, "--ctproto 58 {}"),
     ],
 )
 def test_a_service_is_matched_by_protocol_and_the_openers_port(text: str, family: Family, match: str) -> None:
     here, there = {4: (ip_network("10.20.0.7"), "10.40.0.0/24"), 6: (ip_network("fd20::7"), "fd40::/64")}[family]
-    flow = Flow(here, ip_network(there), service(text), "a -> b")
+    flow = Flow(here, ip_network(there), service(text), "a", "b")
     expected = (
         f"-m conntrack --ctstate NEW,RELATED,ESTABLISHED {match.format(f'--ctorigsrc {here[0]} --ctorigdst {there}')}"
         ' -m comment --comment "a -> b" -j ACCEPT'
     )
     closed = replace(firewall(familiar(), "sfo"), forward=(), input=())
     forwarding, receiving = replace(closed, forward=(flow,)), replace(closed, input=(flow,))
-    assert rules(render(forwarding, family), "WG0-FWD")[2:] == [expected, "-j DROP"]
+    assert rules(render(forwarding, family), "WG0-FWD")[-2:] == [expected, "-j DROP"]
     assert rules(render(receiving, family), "WG0-IN")[-2:] == [expected, "-j DROP"]
     assert expected not in rules(render(forwarding, family), "WG0-IN") + rules(render(receiving, family), "WG0-FWD")
 
@@ -129,7 +222,7 @@ def test_echo_between_endpoints_passes_in_both_families() -> None:
         tunnel=(ip_network("10.99.0.0/24"), ip_network("fd99::/64")),
         addresses=(ip_network("10.99.0.1/32"), ip_network("fd99::1/128")),
     )
-    assert rules(render(nyc, 6), "WG0-IN")[1:-1] == [
+    assert rules(render(nyc, 6), "WG0-IN")[:-1] == [
         "-s fd99::/64 -d fd99::1/128 -p ipv6-icmp -m icmp6 --icmpv6-type 128 -j ACCEPT",
         "-s fd99::/64 -d fd99::1/128 -p ipv6-icmp -m icmp6 --icmpv6-type 129 -j ACCEPT",
     ]
@@ -143,7 +236,7 @@ def test_every_chain_ends_by_dropping_and_only_ours_are_touched(mesh: Mesh) -> N
             text = render(site_plan.firewall, family)
             assert text.isascii()
             prefix = mesh.interface.upper()
-            for role in ("FWD", "IN", "SRC"):
+            for role in ("FWD", "IN", "SRC", "DST"):
                 assert rules(text, f"{prefix}-{role}")[-1] == "-j DROP"
             for line in text.splitlines():
                 assert line.startswith((f"-A {prefix}-", f":{prefix}-", "*", "COMMIT"))
@@ -184,7 +277,7 @@ def test_the_longest_names_load_with_a_comment_that_is_cut() -> None:
 @pytest.mark.lab
 def test_a_rule_in_another_form_is_seen_to_differ() -> None:
     """The comparison above can fail: the same rule, written otherwise, does not come back as it was."""
-    flow = Flow(ip_network("10.20.0.7/32"), ip_network("10.40.0.0/24"), Service("tcp", 443, 443), "a -> b")
+    flow = Flow(ip_network("10.20.0.7/32"), ip_network("10.40.0.0/24"), Service("tcp", 443, 443), "a", "b")
     text = render(replace(firewall(familiar(), "sfo"), forward=(flow,)), 4)
     written = text.replace("--ctproto 6", "--ctproto tcp")
     assert written != text

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.keys import PrivateKey, generate_private_key, generate_root, preshared_key
+from mesh.keys import PrivateKey, generate_private_key, generate_root, preshared_key, preshared_keys
 
 # RFC 7748, section 6.1: private keys (which it clamps at each use) and public keys of Alice and Bob.
 RFC_7748 = [
@@ -138,3 +138,20 @@ def test_no_preshared_key_is_made_of_anything_but_a_root_and_two_different_keys(
 
 def test_roots_differ() -> None:
     assert len({generate_root() for _ in range(10)}) == 10
+
+
+def test_the_preshared_keys_of_many_sites_are_those_of_each_two() -> None:
+    public = {f"site{number}": generate_private_key().public_key() for number in range(6)}
+    keys = preshared_keys(ROOT, public)
+    pairs = {(one, other) for one in public for other in public if one != other}
+    assert {(one, other) for one, row in keys.items() for other in row} == pairs
+    assert all(keys[one][other] == preshared_key(ROOT, public[one], public[other]) for one, other in pairs)
+
+
+def test_one_site_alone_has_no_preshared_key() -> None:
+    assert preshared_keys(ROOT, {"nyc": A}) == {"nyc": {}}
+
+
+def test_two_of_many_sites_with_the_same_public_key_are_refused() -> None:
+    with pytest.raises(ValueError, match="two sites"):
+        preshared_keys(ROOT, {"nyc": A, "ams": B, "sfo": C, "fra": A})

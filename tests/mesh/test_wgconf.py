@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from mesh.keys import generate_private_key, preshared_key
 from mesh.model import Grant, Mesh, Party, SiteName
 from mesh.plan import plan
 from mesh.wgconf import render, render_without_keys
-from tests.mesh.meshes import familiar, mesh, meshes, site
+from tests.mesh.meshes import familiar, mesh, meshes, network, site
 
 RULES = "0123456789abcdef"
 
@@ -116,7 +117,39 @@ def test_a_site_that_is_added_changes_exactly_one_block_at_each_other(mesh: Mesh
     for one in others:
         before, after = blocks(old[one.name]), blocks(new[one.name])
         (position,) = (number for number, block in enumerate(after) if block.startswith(f"# {added.name}\n"))
-        assert after[:position] + after[position + 1 :] == before
+        # A link that carries less than this site's interface adds its routes' MTU to the first block.
+        hooks = [line for line in after[0].splitlines() if line not in before[0].splitlines()]
+        assert all(re.fullmatch(rf"PostUp = ip -[46] route replace \S+ dev %i mtu {added.mtu}", line) for line in hooks)
+        assert bool(hooks) == (added.mtu < one.mtu)
+        head = [line for line in after[0].splitlines() if line not in hooks]
+        assert ["\n".join(head), *after[1:position], *after[position + 1 :]] == before
+
+
+def test_the_mtu_of_a_link_that_carries_less_stands_at_its_routes() -> None:
+    lan = network("lan", "10.20.0.0/24", "fd20::/64")
+    sites = (
+        site("ams", ["10.99.0.2", "fd99::2"], lan, endpoint="198.51.100.20", mtu=1412),
+        site("nyc", ["10.99.0.1", "fd99::1"], network("lan", "10.5.0.0/24"), endpoint="203.0.113.10"),
+        site("sfo", ["10.99.0.3", "fd99::3"], endpoint="192.0.2.30"),
+    )
+    both = texts(mesh(*sites, tunnel=["10.99.0.0/24", "fd99::/64"], access=[("ams.lan", "nyc.lan", "")]))
+    assert {name: re.findall("MTU = .*", text) for name, text in both.items()} == {
+        "ams": ["MTU = 1412"],
+        "nyc": ["MTU = 1420"],
+        "sfo": ["MTU = 1420"],
+    }
+    assert {name: re.findall("PostUp = (ip .*)", text) for name, text in both.items()} == {
+        "ams": [],
+        "nyc": [
+            "ip -4 route replace 10.20.0.0/24 dev %i mtu 1412",
+            "ip -4 route replace 10.99.0.2/32 dev %i mtu 1412",
+            "ip -6 route replace fd99::2/128 dev %i mtu 1412",
+        ],
+        "sfo": [
+            "ip -4 route replace 10.99.0.2/32 dev %i mtu 1412",
+            "ip -6 route replace fd99::2/128 dev %i mtu 1412",
+        ],
+    }
 
 
 @given(meshes())
@@ -125,6 +158,15 @@ def test_the_text_is_ascii_and_the_same_from_run_to_run(mesh: Mesh) -> None:
         assert text.isascii()
         assert not re.search(r"^@", text, re.MULTILINE)
         assert text == texts(mesh)[name]
+
+
+def test_no_peer_gets_the_text_of_one_that_was_there_before() -> None:
+    nyc = plan(familiar())[SiteName("nyc")]
+    for number in range(5000):  # more than are kept
+        prefix = ip_network((number, 32))
+        one = replace(nyc, peers=(replace(nyc.peers[0], allowed_ips=(prefix,)),))
+        text = render(one, "<private>", words("public", familiar()), words("preshared", familiar()), RULES)
+        assert text.endswith(f"AllowedIPs = {prefix}\n")
 
 
 @pytest.mark.lab

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from mesh.config import ConfigError, parse
-from mesh.config.faults import Fault
+from mesh.faults import Fault
 
 GONE: Final = object()
 # What a test shows, the changes to the good config, and the report that is expected.
@@ -52,12 +52,12 @@ _GOOD: dict[str, object] = {
         "ams": {
             "address": "10.99.0.2",
             "colo": {"host": "198.51.100.20", "host_key": HOST_KEY},
-            "networks": {"lan": {"cidr": ["10.20.0.0/24", "fd20::/64"], "interface": "eth1"}},
+            "networks": {"lan": {"cidr": ["10.20.0.0/24", "fd20::/64"], "interface": "eth1", "return_route": "manual"}},
         },
         "fra": {
             "address": "10.99.0.3",
             "colo": {"host": "fra.mesh.net", "host_key": HOST_KEY},
-            "networks": {"lan": {"cidr": "10.40.0.0/24", "interface": "eth1"}},
+            "networks": {"lan": {"cidr": "10.40.0.0/24", "interface": "eth1", "return_route": "manual"}},
         },
     },
     "access": [{"from": ["ams.lan", "fra.lan"], "to": "nyc.virbr0"}, {"from": "fra", "to": "ams.lan"}],

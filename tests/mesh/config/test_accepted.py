@@ -1,6 +1,7 @@
 """What good stack configs become: the mesh, its defaults, and what is accepted beside what is refused."""
 
 import json
+import re
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -8,7 +9,10 @@ import pytest
 
 from mesh.config import ConfigError, documentation_addresses, engine_sections, parse, report
 from mesh.config.stackfile import read_stack_file
+from mesh.firewall import render
 from mesh.model import Endpoint, Network, SiteName
+from mesh.plan import plan
+from mesh.warnings import warnings
 from tests.mesh.config.configs import ECDSA_HOST_KEY, HOST_KEY, SEALED, SSH_KEY, WIREGUARD_KEY, changed, faults, good
 
 BASTION = {"host": "192.0.2.1", "host_key": HOST_KEY}
@@ -18,9 +22,9 @@ SAMPLE = Path(__file__).parents[3] / "Pulumi.dev.yaml"
 def test_a_good_config_becomes_a_mesh() -> None:
     mesh = parse(good())
     assert mesh.tunnel == (ip_network("10.99.0.0/24"),)
-    assert (mesh.interface, mesh.mtu, mesh.persistent_keepalive) == ("wg0", 1420, 25)
+    assert (mesh.interface, mesh.persistent_keepalive) == ("wg0", 25)
     nyc = mesh.site("nyc")
-    assert nyc.addresses == (ip_address("10.99.0.1"),)
+    assert (nyc.addresses, nyc.mtu) == ((ip_address("10.99.0.1"),), 1420)
     assert nyc.endpoint == Endpoint("203.0.113.10", 51820)
     assert nyc.networks == (Network(SiteName("nyc"), "virbr0", (ip_network("192.168.122.0/24"),), "virbr0", True),)
     assert (nyc.kind.ssh.user, nyc.kind.ssh.port, nyc.kind.ssh.proxy) == ("root", 22, None)
@@ -115,7 +119,7 @@ def test_ssh_defaults_hold_for_every_colo_that_says_nothing_else() -> None:
             {"sites.ams.colo.host": "203.0.113.10", "sites.ams.colo.port": 23, "sites.ams.listen_port": 51821},
             id="two sites behind one address, by other ports",
         ),
-        pytest.param({"access.0.from": ["ams.lan", "nyc"]}, id="a party that reaches only some of the others"),
+        pytest.param({"access.0.from": ["ams.lan", "nyc.*"]}, id="a party that reaches only some of the others"),
         pytest.param({"access.0.to": "nyc"}, id="a site as a party"),
         pytest.param(
             {"mesh.listen_port": 65535, "mesh.persistent_keepalive": 65535, "mesh.mtu": 9000, "ssh.port": 1},
@@ -130,7 +134,7 @@ def test_ssh_defaults_hold_for_every_colo_that_says_nothing_else() -> None:
                 "sites.fra.colo.host": "192.168.122.1",
                 "sites.fra.colo.proxy": {**BASTION, "port": 23},
                 "sites.fra.endpoint": "203.0.113.1:2",
-                "sites.nyc.networks": {"virbr0": {"cidr": "10.50.0.0/24", "interface": "virbr0"}},
+                "sites.nyc.networks.virbr0.cidr": "10.50.0.0/24",
             },
             id="two hosts with one private address, behind two bastions",
         ),
@@ -138,6 +142,18 @@ def test_ssh_defaults_hold_for_every_colo_that_says_nothing_else() -> None:
 )
 def test_what_is_near_to_a_fault_is_still_accepted(changes: dict[str, object]) -> None:
     assert faults(changed(changes)) == ()
+
+
+def test_the_longest_name_of_an_interface_leaves_room_for_the_names_of_its_chains() -> None:
+    """iptables takes 28 characters (XT_EXTENSION_MAXNAMELEN: 29 with the closing zero), and nothing is cut short."""
+    longest = "wg-mesh_0.1-abc"
+    assert [fault.place for fault in faults(changed({"mesh.interface": longest + "d"}))] == ["mesh.interface"]
+    plans = plan(parse(changed({"mesh.interface": longest})))
+    for family in (4, 6):
+        chains = re.findall(r"^:(\S+)", render(plans[SiteName("nyc")].firewall, family), re.MULTILINE)
+        assert "WG-MESH_0.1-ABC-FWD" in chains
+        assert {name.rpartition("-")[0] for name in chains} == {longest.upper()}
+        assert max(len(name) for name in chains) <= 28
 
 
 def test_one_site_alone_is_a_mesh_to_begin_with() -> None:
@@ -164,12 +180,26 @@ def test_the_engines_config_gives_the_same_mesh_as_the_stack_file() -> None:
     assert parse(engine_sections(engine)) == parse(good())
 
 
+def test_another_programs_config_is_left_alone_and_ours_under_a_misspelt_name_is_not() -> None:
+    for name in ("wireguard_mesh", "Wireguard-mesh", "wireguardmesh", "wiregaurd-mesh"):
+        assert list(engine_sections({f"{name}:assert": "[]", "aws:region": "x", "mesh:sites": "{}"})) == [
+            f"{name}:assert"
+        ]
+
+
 def test_a_section_that_is_a_mere_word_is_a_fault_like_others() -> None:
     sections = engine_sections({f"wireguard-mesh:{name}": "word" for name in ("mesh", "sites", "acess")})
     assert [str(fault) for fault in faults(sections)] == [
         "mesh: expected a mapping of keys and values, found the text 'word'",
         "sites: expected a mapping of keys and values, found the text 'word'",
         "acess: unknown key; did you mean 'access'?",
+    ]
+
+
+def test_a_section_that_is_nested_without_end_is_a_fault_like_others() -> None:
+    sections = engine_sections({"wireguard-mesh:access": "[" * 100_000})
+    assert [str(fault) for fault in faults({**good(), **sections})] == [
+        f"access: expected a list, found the text '{'[' * 60}...'"
     ]
 
 
@@ -198,15 +228,30 @@ def test_the_sample_is_the_network_that_people_recognise() -> None:
     assert {site.name for site in mesh.sites} == {"nyc", "ams", "sfo", "fra"}
     (virbr0,) = mesh.site("nyc").networks
     assert (virbr0.cidrs, virbr0.interface, virbr0.masquerade) == ((ip_network("192.168.122.0/24"),), "virbr0", True)
-    pairs = {(str(a), str(b)) for grant in mesh.access for a in grant.sources for b in grant.destinations}
-    assert pairs == {
-        ("ams.lan", "nyc.virbr0"),
-        ("sfo.lan", "nyc.virbr0"),
-        ("ams.lan", "fra.lan"),
-        ("fra.lan", "ams.lan"),
-    }
+    granted = [
+        ([str(a) for a in grant.sources], [str(b) for b in grant.destinations], [str(each) for each in grant.services])
+        for grant in mesh.access
+    ]
+    assert granted == [
+        (["ams.lan"], ["nyc.virbr0"], []),
+        (["sfo.lan"], ["nyc.virbr0"], ["tcp/443", "icmp"]),
+        (["ams.lan", "fra.lan"], ["ams.lan", "fra.lan"], []),
+    ]
+    (denied,) = mesh.assertions
+    assert ([str(party) for party in denied.sources], denied.expect) == (["nyc.virbr0"], "deny")
     for name in ("ams", "fra"):
-        assert {prefix.version for prefix in mesh.site(name).networks[0].cidrs} == {4, 6}
+        (lan,) = mesh.site(name).networks
+        assert ({prefix.version for prefix in lan.cidrs}, lan.return_route) == ({4, 6}, "manual")
+
+
+def test_the_sample_needs_no_warning_and_its_assertion_can_fail() -> None:
+    sections = read_stack_file(SAMPLE.read_text())
+    assert warnings(parse(sections)) == ()
+    sections["access"] = [{"from": "nyc.virbr0", "to": "fra", "ports": "tcp/22"}]
+    assert [str(fault) for fault in faults(sections)] == [
+        "assert[0]: nyc.virbr0 may open tcp/22 to fra, by access[0] (from nyc.virbr0 to fra, tcp/22); take it out of"
+        " that grant, or change the assertion"
+    ]
 
 
 def test_the_sample_is_for_the_lab_only() -> None:

@@ -4,6 +4,11 @@ import pytest
 
 from tests.mesh.config.configs import Row, changed, faults
 
+SIX: dict[str, object] = {
+    "sites.ams.networks.six": {"cidr": "fd21::/64", "interface": "eth2", "return_route": "manual"}
+}
+NO_COMMON = "no two parties of different sites have an IP version in common; nothing could pass"
+
 TABLE: list[Row] = [
     (
         "a grant that names an unknown network is answered with the nearest one",
@@ -31,6 +36,25 @@ TABLE: list[Row] = [
         ["access[1]: one side has only IPv4 and the other only IPv6; nothing could pass"],
     ),
     (
+        "that each side has both families is of no use where other sites have not the same one",
+        {**SIX, "access.1": {"from": "nyc", "to": ["nyc.*", "ams.six"]}},
+        [f"access[1]: {NO_COMMON}"],
+    ),
+    (
+        "what is written of one site by name is told beside that",
+        {**SIX, "access.1": {"from": "nyc", "to": ["nyc.virbr0", "ams.six"]}},
+        [
+            f"access[1]: {NO_COMMON}",
+            "access[1].to[0]: 'nyc.virbr0' and 'nyc' in 'from' are both at the site 'nyc'; what does not cross a tunnel"
+            " is not the mesh's to grant; take one of them out",
+        ],
+    ),
+    (
+        "what a misspelt grant is about is unknown",
+        {"access.1": {"from": ["ams", "frx"], "to": "ams.lan"}},
+        ["access[1].from[1]: 'frx' is no site or network; did you mean 'fra'?"],
+    ),
+    (
         "a grant has two sides, and no empty ones",
         {"access.0": {"from": []}, "access.1": {"from": ["fra", None], "to": "ams.lan"}},
         [
@@ -49,7 +73,16 @@ TABLE: list[Row] = [
         {"sites.fra.dns": "192.168.122.1"},
         [
             "sites.fra.dns: 192.168.122.1 lies in nyc.virbr0, and no grant lets fra itself reach it; grant"
-            " {from: fra, to: nyc} if it is the address of nyc itself, or else {from: fra, to: nyc.virbr0}"
+            " {from: fra, to: nyc, ports: [udp/53, tcp/53]} if it is the address of nyc itself, or else the same to"
+            " nyc.virbr0"
+        ],
+    ),
+    (
+        "a grant of other ports than DNS's is none to the resolver",
+        {"sites.fra.dns": "10.99.0.2", "access.1": {"from": "fra", "to": "ams", "ports": ["tcp/53", "udp/54"]}},
+        [
+            "sites.fra.dns: 10.99.0.2 is an address of ams, and no grant lets fra itself reach it;"
+            " grant {from: fra, to: ams, ports: [udp/53, tcp/53]}"
         ],
     ),
     (
@@ -57,7 +90,7 @@ TABLE: list[Row] = [
         {"sites.fra.dns": ["9.9.9.9", "10.99.0.2"]},
         [
             "sites.fra.dns: 10.99.0.2 is an address of ams, and no grant lets fra itself reach it;"
-            " grant {from: fra, to: ams}"
+            " grant {from: fra, to: ams, ports: [udp/53, tcp/53]}"
         ],
     ),
     (
@@ -65,7 +98,8 @@ TABLE: list[Row] = [
         {"sites.ams.dns": "10.40.0.53"},
         [
             "sites.ams.dns: 10.40.0.53 lies in fra.lan, and no grant lets ams itself reach it; grant"
-            " {from: ams, to: fra} if it is the address of fra itself, or else {from: ams, to: fra.lan}"
+            " {from: ams, to: fra, ports: [udp/53, tcp/53]} if it is the address of fra itself, or else the same to"
+            " fra.lan"
         ],
     ),
     (
@@ -94,6 +128,10 @@ def test_a_bad_config_gets_the_whole_report(changes: dict[str, object], report: 
     [
         pytest.param({"sites.fra.dns": "192.168.122.1", "access.1.to": ["ams.lan", "nyc"]}, id="granted to the site"),
         pytest.param({"sites.fra.dns": "192.168.122.1", "access.1.to": "nyc.virbr0"}, id="granted to the network"),
+        pytest.param(
+            {"sites.fra.dns": "10.99.0.1", "access.1": {"from": "*", "to": "nyc", "ports": ["tcp/53", "udp/1-99"]}},
+            id="granted among other ports",
+        ),
         pytest.param({"sites.fra.dns": "10.99.0.1", "access.1.to": "nyc"}, id="another site's tunnel address, granted"),
         pytest.param({"sites.fra.dns": ["10.40.0.1", "10.99.0.3", "127.0.0.53"]}, id="the site's own"),
         pytest.param({"sites.fra.dns": ["9.9.9.9", "2620:fe::fe"]}, id="outside the mesh"),

@@ -11,9 +11,14 @@ TABLE: list[Row] = [
         ["sites.nyc.netwroks: unknown key; did you mean 'networks'?"],
     ),
     (
+        "a section in a namespace that is ours but for its spelling",
+        {"wireguard_mesh:assert": [{"from": "*", "to": "*", "expect": "deny"}]},
+        ["[\"wireguard_mesh:assert\"]: unknown key; did you mean 'wireguard-mesh:assert'?"],
+    ),
+    (
         "an unknown key that is near to none is answered with all",
-        {"access.0.ports": ["tcp/443"]},
-        ["access[0].ports: unknown key; known here: from, to"],
+        {"access.0.masquerade": True},
+        ["access[0].masquerade: unknown key; known here: from, to, ports"],
     ),
     (
         "a misspelt section is answered with the nearest one",
@@ -48,12 +53,30 @@ TABLE: list[Row] = [
         ["sites: is encrypted as a whole; encrypt only the values in it that are secret"],
     ),
     (
-        "a list of nothing but empty places counts as left out",
-        {"mesh.tunnel": [None], "sites.fra.networks.lan.cidr": [None, None], "access.1.to": [None]},
+        "a list of nothing but empty places is an empty list",
+        {
+            "mesh.tunnel": [None],
+            "operators": [None],
+            "sites.ams.dns": [None],
+            "sites.ams.networks.lan.advertise_as": [None, None],
+            "sites.fra.networks.lan.cidr": [None, None],
+            "access.1.to": [None],
+        },
         [
-            "mesh.tunnel: is missing; give the network of the tunnel's own addresses, for example 10.99.0.0/24",
-            "sites.fra.networks.lan.cidr: is missing; give the network's prefix, for example 10.20.0.0/24",
+            "mesh.tunnel: is an empty list; leave the key out, or give it a value",
+            "sites.ams.networks.lan.advertise_as: is an empty list; leave the key out, or give it a value",
+            "sites.ams.dns: is an empty list; leave the key out, or give it a value",
+            "sites.fra.networks.lan.cidr: is an empty list; leave the key out, or give it a value",
             "access[1].to: is missing; name a site or a network, as 'site' or 'site.network'",
+            "operators: is an empty list; leave the key out, or give it a value",
+        ],
+    ),
+    (
+        "a list that is empty without its faulty values is none that was written so",
+        {"operators": ["10.0.0.1/8"], "sites.ams.dns": ["nine"]},
+        [
+            "sites.ams.dns[0]: 'nine' is no IP address",
+            "operators[0]: '10.0.0.1/8' has host bits set; the network is 10.0.0.0/8",
         ],
     ),
     (
@@ -136,7 +159,7 @@ TABLE: list[Row] = [
             " 'cat /etc/ssh/ssh_host_ed25519_key.pub'",
             "sites.ams.address: 10.99.0.2 is taken by sites.nyc; the next free address is 10.99.0.1",
             "sites.ams.networks.lan.cidr: 10.20.0.0/24 overlaps sites.nyc.networks.virbr0.cidr (10.20.0.0/16);"
-            " renumber one of them",
+            " renumber one of them, or give both of them 'advertise_as'",
             "sites.fra.colo.hots: unknown key; did you mean 'host'?",
             "access[1].from: 'fra.lam' is no site or network; did you mean 'fra.lan'?",
         ],

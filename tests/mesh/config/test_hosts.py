@@ -13,7 +13,10 @@ TABLE: list[Row] = [
     (
         "a kind that is not known is a fault beside the one that is given",
         {"sites.fra.aws": {"region": "eu-central-1"}},
-        ["sites.fra.aws: unknown key; known here: address, endpoint, listen_port, dns, private_key, colo, networks"],
+        [
+            "sites.fra.aws: unknown key; known here: address, endpoint, listen_port, mtu, dns, private_key, colo,"
+            " networks"
+        ],
     ),
     (
         "a host is an address or a DNS name",

@@ -17,7 +17,7 @@ TABLE: list[Row] = [
         {"sites.fra.networks.lan.cidr": "10.20.0.128/25"},
         [
             "sites.fra.networks.lan.cidr: 10.20.0.128/25 overlaps sites.ams.networks.lan.cidr (10.20.0.0/24);"
-            " renumber one of them"
+            " renumber one of them, or give both of them 'advertise_as'"
         ],
     ),
     (
@@ -34,7 +34,7 @@ TABLE: list[Row] = [
         {"sites.fra.networks.lan.cidr": ["10.40.0.0/24", "fd20::/56"]},
         [
             "sites.fra.networks.lan.cidr: fd20::/56 overlaps sites.ams.networks.lan.cidr (fd20::/64); renumber one"
-            " of them"
+            " of them, or give both of them 'advertise_as'"
         ],
     ),
     (
@@ -44,7 +44,7 @@ TABLE: list[Row] = [
             "sites.ams.networks.lan.cidr: 10.96.0.0/12 overlaps mesh.tunnel (10.99.0.0/24);"
             " give one of them another prefix",
             "sites.fra.networks.lan.cidr: 10.99.0.128/25 overlaps sites.ams.networks.lan.cidr (10.96.0.0/12);"
-            " renumber one of them",
+            " renumber one of them, or give both of them 'advertise_as'",
             "sites.fra.networks.lan.cidr: 10.99.0.128/25 overlaps mesh.tunnel (10.99.0.0/24);"
             " give one of them another prefix",
         ],

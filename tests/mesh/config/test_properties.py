@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.config.stackfile import load
-from tests.mesh.config.configs import HOST_KEY, SEALED, SSH_KEY, WIREGUARD_KEY, changed, faults, good
+from tests.mesh.config.configs import HOST_KEY, SEALED, SSH_KEY, WIREGUARD_KEY, changed, faults
 
 KEYS = [WIREGUARD_KEY, SSH_KEY, *(line for line in SSH_KEY.splitlines() if "PRIVATE" not in line and len(line) > 40)]
 WORDS = [
@@ -26,6 +26,16 @@ WORDS = [
     "cidr",
     "from",
     "to",
+    "groups",
+    "clients",
+    "assert",
+    "expect",
+    "ports",
+    "operators",
+    "advertise_as",
+    "return_route",
+    "ams.lan",
+    "a.b",
 ]
 VALUES = [
     "10.99.0.0/24",
@@ -35,6 +45,13 @@ VALUES = [
     "0.0.0.0/0",
     "203.0.113.10:51820",
     "nyc.lan",
+    "ams.*",
+    "*",
+    "clients",
+    "tcp/443",
+    443,
+    "deny",
+    "manual",
     HOST_KEY,
     *KEYS,
 ]
@@ -48,6 +65,7 @@ scalars = st.one_of(
     st.sampled_from(VALUES),
     st.just(SEALED),
 )
+SECTIONS = ["mesh", "ssh", "sites", "access", "groups", "operators", "assert"]
 keys = st.one_of(
     st.sampled_from(WORDS), st.sampled_from(WORDS), st.text(max_size=10), st.integers(), st.sampled_from(KEYS)
 )
@@ -63,7 +81,21 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path, *(place for key, child in children for place in places(child, (*path, key)))]
 
 
-PLACES = [place for place in places(good()) if place]
+def whole() -> dict[str, Any]:
+    """A good config that has every section."""
+    return changed(
+        {
+            "groups": {"clients": ["ams.*", "fra.lan"], "all": ["clients", "nyc"]},
+            "operators": ["192.0.2.0/28"],
+            "sites.fra.networks.lan.advertise_as": "10.202.0.0/24",
+            "sites.fra.mtu": 1412,
+            "access.1": {"from": "fra", "to": "*", "ports": ["tcp/80-90", "icmp"]},
+            "assert": [{"from": "nyc.*", "to": ["all"], "ports": "tcp/443", "expect": "deny"}],
+        }
+    )
+
+
+PLACES = [place for place in places(whole()) if place]
 
 
 def judge(config: dict[str, Any]) -> None:
@@ -73,7 +105,7 @@ def judge(config: dict[str, Any]) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.dictionaries(st.one_of(st.sampled_from(["mesh", "ssh", "sites", "access"]), st.text(max_size=5)), data))
+@given(st.dictionaries(st.one_of(st.sampled_from(SECTIONS), st.text(max_size=5)), data))
 def test_any_data_is_a_mesh_or_a_report(config: dict[str, Any]) -> None:
     judge(config)
 
@@ -81,7 +113,7 @@ def test_any_data_is_a_mesh_or_a_report(config: dict[str, Any]) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(PLACES), data), min_size=1, max_size=3))
 def test_any_value_at_any_place_of_a_good_config_is_a_mesh_or_a_report(changes: list[tuple[Any, Any]]) -> None:
-    config: Any = good()
+    config: Any = whole()
     for place, value in changes:
         inner = config
         for part in place[:-1]:
@@ -103,6 +135,10 @@ def test_any_text_is_a_stack_file_or_a_report(text: str, key: str) -> None:
     for content in (text, f"config:\n  wireguard-mesh:sites: {text}\n  {key} {text}", f'"{key}{text}'):
         for fault in load(content).faults:
             assert not any(secret in str(fault) for secret in KEYS)
+
+
+def test_the_config_that_is_changed_here_is_good() -> None:
+    assert faults(whole()) == ()
 
 
 def test_data_that_is_nested_without_end_is_a_report() -> None:

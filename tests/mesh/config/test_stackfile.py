@@ -137,6 +137,11 @@ BAD = [
     ),
     ("an alias of nothing", sections("nyc: *all"), "line 3, column 10: is no valid YAML: found undefined alias 'all'"),
     (
+        "the selector of everything without quotes",
+        sections("nyc: [*]"),
+        'line 3, column 12: is no valid YAML: a * begins an alias; put it in quotes, "*"',
+    ),
+    (
         "a control character",
         sections("nyc: \x07"),
         "line 3: is no valid YAML: special characters are not allowed",

@@ -1,0 +1,162 @@
+"""Checks that the tunnels take nobody away who looks after the hosts by SSH."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from mesh.config.advertised import own_and_known
+from mesh.config.draft import Draft
+from mesh.config.faults import Found, Loc
+from mesh.config.schema import ColoPart, GrantPart, SitePart, SshPart
+from mesh.config.selectors import Selection, sites_by_version
+from mesh.model import IPAddress, IPNetwork, Service
+
+_LOC: Loc = ("operators",)
+_MOST_NAMED = 10
+
+
+@dataclass(slots=True)
+class _Within:
+    """A party whose prefix an operator's overlaps, and the sites that send what goes there into the tunnel.
+
+    `granted` are those sites to which the party may open SSH.
+    """
+
+    name: str
+    site: str
+    version: int
+    where: str
+    wider: bool
+    reaching: set[str] = field(default_factory=set)
+    granted: set[str] = field(default_factory=set)
+
+
+def check(draft: Draft, selection: Selection) -> Iterator[Found]:
+    """Yields a fault for each party in which operators are, and which may not open SSH to sites that grants join it to.
+
+    Such a site answers through the tunnel, so that SSH passes by a grant to the site itself, or not at all. Nor does it
+    pass to an address outside the mesh: the site drops what comes from there beside the tunnel, whatever is granted.
+    """
+    config = draft.config
+    if draft.spoilt("access") or not all(
+        selection.sure((*(grant.source or ()), *(grant.destination or ()))) for grant in config.access
+    ):
+        return  # a fault already: which grant was meant for the operators is unknown
+    ssh = {name: _ssh(site, config.ssh) for name, site in config.sites.items()}
+    outside = dict(_outside(draft))
+    for operators in config.operators or ():
+        found = list(_within(draft, operators))
+        for party in found:
+            if party.name == party.site:
+                party.reaching = set(config.sites) - {party.site}
+        for grant in config.access:
+            _follow(grant, selection, ssh, {party.name: party for party in found})
+        for party in found:
+            beside = {site for site in party.reaching & outside.keys() if outside[site].version == party.version}
+            yield from _beside(operators, party, {site: outside[site] for site in sorted(beside)})
+            party.reaching -= beside
+            yield from _missing(operators, party, ssh)
+        unknown = draft.spoilt("sites") or any(party.name == party.site for party in found)
+        for tunnel in config.mesh.tunnel or ():
+            if _overlap(tunnel, operators) and not unknown:
+                yield (
+                    _LOC,
+                    f"{operators} overlaps mesh.tunnel ({tunnel}), where nobody but the sites has an address, and none"
+                    " is in both; name the prefix that SSH comes from, as the hosts see it",
+                )
+
+
+def _within(draft: Draft, operators: IPNetwork) -> Iterator[_Within]:
+    for name, site in draft.config.sites.items():
+        for address in site.address or ():
+            if address in operators:
+                wider = operators.prefixlen < operators.max_prefixlen
+                yield _Within(name, name, address.version, f"{name}'s address in the tunnel, {address}", wider)
+        for label in site.networks:
+            party = f"{name}.{label}"
+            for own, known in own_and_known(draft, name, label):
+                if known and _overlap(known, operators):
+                    value = f"{own}" if own == known else f"{own}, advertised as {known}"
+                    wider = operators.prefixlen < known.prefixlen
+                    yield _Within(party, name, known.version, f"{party} ({value})", wider)
+
+
+def _follow(grant: GrantPart, selection: Selection, ssh: dict[str, Service], found: dict[str, _Within]) -> None:
+    """Adds what one grant says of the parties found."""
+    sources, destinations = (dict.fromkeys(selection.parties(side or ())) for side in (grant.source, grant.destination))
+    opening = [selection.known[name] for name in sources if name in selection.known]
+    opened = [selection.known[name] for name in destinations if name in selection.known]
+    here = sites_by_version((party.site, party.opens) for party in opening)
+    there = sites_by_version((party.site, party.reached) for party in opened)
+    for name in found.keys() & sources.keys():
+        party = found[name]
+        party.reaching |= there[party.version] - {party.site}
+        party.granted |= {
+            site
+            for site in ssh.keys() & destinations.keys()
+            if grant.services is None or any(each and each.contains(ssh[site]) for each in grant.services)
+        }
+    # A grant to a site takes the prefixes of all its networks along: it has an address in each.
+    for party in found.values():
+        if party.name in destinations or party.site in destinations:
+            party.reaching |= here[party.version] - {party.site}
+
+
+def _outside(draft: Draft) -> Iterator[tuple[str, IPAddress]]:
+    """The sites whose hosts SSH reaches at an address that no tunnel leads to, and those addresses.
+
+    Not those behind a bastion, which is what such a host sees, nor those of which a fault leaves that unknown.
+    """
+    for name, site in draft.config.sites.items():
+        colo = site.colo or ColoPart()
+        if colo.proxy or draft.config.ssh.proxy or draft.spoilt("sites", name) or draft.spoilt("ssh"):
+            continue
+        try:
+            address = ip_address(colo.host or "")
+        except ValueError:
+            continue  # a name, whose address is not known here
+        prefixes = [known for label in site.networks for _, known in own_and_known(draft, name, label)]
+        if not any(known is None or address in known for known in prefixes):
+            yield name, address
+
+
+def _beside(operators: IPNetwork, party: _Within, hosts: dict[str, IPAddress]) -> Iterator[Found]:
+    if hosts:
+        named = _listed([f"{site} ({address})" for site, address in hosts.items()])
+        verb = "are" if len(hosts) > 1 else "is"
+        yield (
+            _LOC,
+            f"{operators} overlaps {party.where}: {named} {verb} not reached by the tunnel, and"
+            f" packets from {operators} beside it are dropped; reach the host at an address of a granted network,"
+            " or name the prefix that the host really sees",
+        )
+
+
+def _listed(words: list[str]) -> str:
+    return ", ".join(words[:_MOST_NAMED]) + (", ..." if len(words) > _MOST_NAMED else "")
+
+
+def _missing(operators: IPNetwork, party: _Within, ssh: dict[str, Service]) -> Iterator[Found]:
+    lacking: dict[Service, list[str]] = defaultdict(list)
+    for site in sorted(party.reaching - party.granted):
+        lacking[ssh[site]].append(site)
+    for service, sites in lacking.items():
+        named = _listed(sites)
+        target = f"[{named}]" if len(sites) > 1 else named
+        instead = ", or name narrower prefixes, without that one" if party.wider else ""
+        yield (
+            _LOC,
+            f"{operators} overlaps {party.where}: {named} would answer SSH from there through the tunnel, and no grant"
+            f" lets {party.name} open {service} there; grant {{from: {party.name}, to: {target}, ports: {service}}}"
+            f"{instead}",
+        )
+
+
+def _ssh(site: SitePart, defaults: SshPart) -> Service:
+    port = (site.colo.port if site.colo else None) or defaults.port or 22
+    return Service("tcp", port, port)
+
+
+def _overlap(one: IPNetwork, other: IPNetwork) -> bool:
+    return one.network_address in other or other.network_address in one

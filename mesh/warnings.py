@@ -1,0 +1,49 @@
+"""What a mesh can do with and should do without: told, and refused by nobody."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from mesh.faults import Fault
+from mesh.model import Mesh
+from mesh.services import contained
+
+
+def warnings(mesh: Mesh) -> tuple[Fault, ...]:
+    """Warnings with their places: of ways back that masquerading leaves unused, and of grants within others."""
+    return (*_unused_routes(mesh), *_contained(mesh))
+
+
+def _unused_routes(mesh: Mesh) -> Iterator[Fault]:
+    for site in mesh.sites:
+        for network in site.networks:
+            if network.masquerade and network.return_route:
+                yield Fault(
+                    f"sites.{site.name}.networks.{network.name}.return_route",
+                    "says nothing beside 'masquerade: true', with which answers go to this host without a route;"
+                    " leave one of them out",
+                )
+
+
+def _contained(mesh: Mesh) -> Iterator[Fault]:
+    """Of two equal grants the later is told.
+
+    A grant within another changes nothing, and taking it out of the config revokes nothing: people think otherwise.
+    """
+    sides = [(frozenset(map(str, grant.sources)), frozenset(map(str, grant.destinations))) for grant in mesh.access]
+    from_party, to_party = defaultdict[str, set[int]](set), defaultdict[str, set[int]](set)
+    for number, (sources, destinations) in enumerate(sides):
+        for name in sources:
+            from_party[name].add(number)
+        for name in destinations:
+            to_party[name].add(number)
+    for number, grant in enumerate(mesh.access):
+        sources, destinations = sides[number]
+        candidates = from_party[str(grant.sources[0])] & to_party[str(grant.destinations[0])]
+        for other in sorted(candidates - {number}):
+            wider = sources <= sides[other][0] and destinations <= sides[other][1]
+            if wider and contained(grant.services, mesh.access[other].services):
+                same = sides[other] == sides[number] and contained(mesh.access[other].services, grant.services)
+                if not same or other < number:
+                    word = "says the same as" if same else "is contained in"
+                    yield Fault(f"access[{number}]", f"{word} access[{other}]; leave it out")
+                    break

@@ -1,0 +1,76 @@
+"""What is told: grants that another one contains, and ways back that masquerading leaves unused; nothing else."""
+
+import pytest
+
+from mesh.warnings import warnings
+from tests.mesh.meshes import mesh, network, site
+
+SITES = (
+    site("ams", "10.99.0.2", network("lan", "10.20.0.0/24"), endpoint="198.51.100.20"),
+    site("fra", "10.99.0.3", network("lan", "10.40.0.0/24"), endpoint="198.51.100.40"),
+    site("nyc", "10.99.0.1", network("virbr0", "192.168.122.0/24"), endpoint="203.0.113.10"),
+)
+BOTH = ("ams.lan fra.lan", "nyc.virbr0 nyc", "tcp/80-90 icmp")
+
+
+@pytest.mark.parametrize(
+    ("inner", "outer"),
+    [
+        pytest.param(("ams.lan", "nyc", "icmp"), BOTH, id="in every respect less"),
+        pytest.param(("ams.lan fra.lan", "nyc nyc.virbr0", "tcp/80 tcp/85-90"), BOTH, id="fewer ports"),
+        pytest.param(("fra.lan", "nyc nyc.virbr0", "icmp tcp/80-90"), BOTH, id="fewer sources"),
+        pytest.param(("fra.lan ams.lan", "nyc", "icmp tcp/80-90"), BOTH, id="fewer destinations"),
+        pytest.param(("ams", "nyc", "tcp udp icmp"), ("ams", "nyc", ""), id="every known protocol"),
+        pytest.param(("ams", "nyc", "tcp/81-90"), ("ams", "nyc", "tcp/80-85 tcp/86-90"), id="a range in two pieces"),
+    ],
+)
+def test_a_grant_that_another_one_contains_is_told_wherever_it_stands(
+    inner: tuple[str, str, str], outer: tuple[str, str, str]
+) -> None:
+    other = ("nyc", "fra", "")
+    assert [str(each) for each in warnings(mesh(*SITES, access=[other, inner, outer]))] == [
+        "access[1]: is contained in access[2]; leave it out"
+    ]
+    assert [str(each) for each in warnings(mesh(*SITES, access=[outer, other, inner]))] == [
+        "access[2]: is contained in access[0]; leave it out"
+    ]
+
+
+def test_of_two_equal_grants_the_later_is_told() -> None:
+    same = ("fra.lan ams.lan", "nyc nyc.virbr0", "icmp tcp/80-85 tcp/86-90")
+    assert [str(each) for each in warnings(mesh(*SITES, access=[BOTH, same, BOTH]))] == [
+        "access[1]: says the same as access[0]; leave it out",
+        "access[2]: says the same as access[0]; leave it out",
+    ]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(("ams.lan", "nyc.virbr0 nyc", "tcp/79-80"), id="another port"),
+        pytest.param(("ams.lan", "nyc", "udp/80"), id="another protocol"),
+        pytest.param(("ams.lan", "nyc", ""), id="every protocol"),
+        pytest.param(("ams.lan ams", "nyc", "icmp"), id="another source"),
+        pytest.param(("ams.lan", "nyc fra", "icmp"), id="another destination"),
+        pytest.param(("nyc", "ams.lan", "icmp"), id="the other direction"),
+    ],
+)
+def test_a_grant_with_anything_of_its_own_is_not_told(other: tuple[str, str, str]) -> None:
+    assert warnings(mesh(*SITES, access=[BOTH, other])) == ()
+    assert warnings(mesh(*SITES, access=[other, BOTH])) == ()
+
+
+def test_a_mesh_without_grants_has_no_warning() -> None:
+    assert warnings(mesh(*SITES)) == ()
+
+
+def test_a_way_back_beside_masquerading_is_told_and_either_alone_is_not() -> None:
+    nets = (
+        network("both", "10.20.0.0/24", masquerade=True, return_route="manual"),
+        network("routed", "10.21.0.0/24", return_route="manual"),
+        network("hidden", "10.22.0.0/24", masquerade=True, return_route=None),
+    )
+    assert [str(each) for each in warnings(mesh(site("ams", "10.99.0.2", *nets, endpoint="198.51.100.20")))] == [
+        "sites.ams.networks.both.return_route: says nothing beside 'masquerade: true', with which answers go to this"
+        " host without a route; leave one of them out"
+    ]
