@@ -26,7 +26,7 @@ read_bundle() {
         die 65 "the bundle's rules do not match their digest"
     [ "$(loaded_by "$work/new/conf")" = "$rules" ] || die 65 "the bundle's configuration does not load its rules"
     if cat "$work/new/rules.v4" "$work/new/rules.v6" |
-        grep -qvE -e '^\*filter$' -e '^\*nat$' -e '^COMMIT$' -e "^:$ours " -e "^-A $ours "; then
+        grep -qvE -e '^\*(raw|mangle|nat|filter)$' -e '^COMMIT$' -e "^:$ours " -e "^-A $ours "; then
         die 65 "the bundle's rules name a chain that is not ours"
     fi
     for key in PrivateKey PublicKey PresharedKey; do
@@ -61,5 +61,6 @@ check_host() { # CONF FORWARDING: can this host take them? Nothing has been touc
         { ! has_ipv6 || [ "$(content $ipv6/default/disable_ipv6)" = 1 ]; }; then
         die 69 "this site has IPv6 networks, but IPv6 is switched off on this host; switch it on, or leave them out"
     fi
+    check_firewalls "$1" "$2"
 }
 

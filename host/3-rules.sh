@@ -13,51 +13,54 @@ rules_script() { # FAMILY ID: what makes the live rules those of ID, for iptable
     run "$tables-save"
     mv "$work/said" "$work/saved"
     cat >"$work/jumps" <<JUMPS
+raw PREROUTING ! -i $iface -j $chains-RAW
+mangle FORWARD -i $iface -j $chains-MSS
+mangle FORWARD -o $iface -j $chains-MSS
+nat PREROUTING -i $iface -j $chains-PRE
+nat POSTROUTING -j $chains-POST
 filter FORWARD -i $iface -j $chains-FWD
 filter FORWARD -o $iface -j $chains-FWD
 filter INPUT -i $iface -j $chains-IN
-nat PREROUTING -i $iface -j $chains-PRE
-nat POSTROUTING -j $chains-POST
+filter INPUT ! -i $iface -j $chains-PORT
 JUMPS
     { echo "$2" && snapshot; } >"$work/live"
-    removing=
-    if [ "$2" = none ]; then
-        removing=1
-        : >"$work/jumps"
-        awk -v ours="^:$ours\$" '
-            /^\*/ { table = $1 }
-            $1 ~ ours {
-                chain = substr($1, 2)
-                flush[table] = flush[table] "-F " chain "\n"; drop[table] = drop[table] "-X " chain "\n"
-            }
-            END { for (table in flush) printf "%s\n%s%sCOMMIT\n", table, flush[table], drop[table] }
-        ' "$work/saved" >"$work/body"
-    elif cmp -s "$work/live" "$run/rules.v$1"; then
-        printf '%s\n' '*filter' COMMIT '*nat' COMMIT >"$work/body"
-    else
-        cp "$dir/rules/$2/rules.v$1" "$work/body"
-    fi
-    # Jumps need their chains, and chains cannot go before their jumps.
-    awk -v jumps="$work/jumps" -v saved="$work/saved" -v ours="^[A-Z]+ .*-j $ours\$" -v removing="$removing" '
-        FILENAME == jumps {
-            key = $1 " " $2; rule = substr($0, length($1) + 2); keys[key]; wanted[key] = wanted[key] rule "\n"
-            insert[key] = insert[key] "-I " $2 " " ++count[key] substr(rule, length($2) + 1) "\n"; next
-        }
-        FILENAME == saved && /^\*/ { table = substr($1, 2) }
-        FILENAME == saved && /^-A/ {
-            key = table " " $2; rule = substr($0, 4)
-            if (++place[key] <= count[key]) first[key] = first[key] rule "\n"
-            if (rule ~ ours) { keys[key]; found[key]++; old[key] = old[key] "-D " rule "\n" }
-        }
-        FILENAME == saved { next }
-        /^\*/ { table = substr($1, 2); body = moves = ""; next }
-        !/^COMMIT/ { body = body $0 "\n"; next }
-        {
+    same=
+    ! cmp -s "$work/live" "$run/rules.v$1" || same=1
+    text=$dir/rules/$2/rules.v$1
+    [ "$2" != none ] || text=/dev/null
+    # Jumps need their chains, and chains cannot go before their jumps; rules of another version have fewer of both.
+    # Tables change in the order of the text, filter last: until then no packet is accepted that was not before.
+    awk -v jumps="$work/jumps" -v saved="$work/saved" -v text="$text" -v ours="$ours" -v same="$same" '
+        function close_table(    key, i, chain, moves, flush, drop) {
             for (key in keys)
                 if (index(key, table " ") == 1 && (first[key] != wanted[key] || found[key] != count[key]))
                     moves = moves old[key] insert[key]
-            if (body moves != "") printf "*%s\n%sCOMMIT\n", table, removing ? moves body : body moves
-        }' "$work/jumps" "$work/saved" "$work/body" >"$work/script"
+            for (i = split(live[table], chain); i > 0; i--)
+                if (!(chain[i] in named)) { flush = flush "-F " chain[i] "\n"; drop = drop "-X " chain[i] "\n" }
+            if (body moves flush != "") printf "*%s\n%sCOMMIT\n", table, body moves flush drop
+            closed[table]; body = ""
+        }
+        BEGIN {
+            while ((getline line < text) > 0)
+                if (line ~ /^:/) { split(line, word, " "); named[substr(word[1], 2)] }
+        }
+        FILENAME == jumps && $NF in named {
+            key = $1 " " $2; rule = substr($0, length($1) + 2); keys[key]; wanted[key] = wanted[key] rule "\n"
+            insert[key] = insert[key] "-I " $2 " " ++count[key] substr(rule, length($2) + 1) "\n"
+        }
+        FILENAME == saved && /^\*/ { table = substr($1, 2) }
+        FILENAME == saved && $1 ~ "^:" ours "$" { live[table] = live[table] " " substr($1, 2) }
+        FILENAME == saved && /^-A/ {
+            key = table " " $2; rule = substr($0, 4)
+            if (++place[key] <= count[key]) first[key] = first[key] rule "\n"
+            if (rule ~ "^[A-Z]+ .*-j " ours "$") { keys[key]; found[key]++; old[key] = old[key] "-D " rule "\n" }
+        }
+        FILENAME != text { next }
+        /^\*/ { table = substr($1, 2); next }
+        /^COMMIT/ { close_table(); next }
+        !same { body = body $0 "\n" }
+        END { for (table in live) if (!(table in closed)) close_table() }
+    ' "$work/jumps" "$work/saved" "$text" >"$work/script"
 }
 
 load_rules() { # ID
@@ -69,11 +72,48 @@ load_rules() { # ID
         rules_script "$family" "$1"
         [ -s "$work/script" ] || continue
         if grep -q '^:' "$work/script"; then changed "rules replaced"; else changed "jumps put first again"; fi
+        mv "$work/saved" "$work/before"
         run "$tables-restore" -w 10 --noflush <"$work/script"
         run "$tables-save"
         mv "$work/said" "$work/saved"
         { echo "$1" && snapshot; } >"$run/rules.v$family"
+        ! is_up || forget_flows
     done
+}
+
+forget_flows() { # whose NAT is another one now: each keeps what it was opened with for as long as somebody sends
+    awk -v ours="$ours" '
+        function bare(prefix) { sub(/\/(32|128)$/, "", prefix); return prefix }
+        function nat(when, source, target,    real) {
+            real = (when, target) in real_of ? real_of[when, target] : target
+            return real " " known_as[when, source] " " masked[when, source, real]
+        }
+        FNR == 1 { when++ }
+        $2 !~ "^" ours "$" { next }
+        / -j NETMAP / && $3 == "-d" { real_of[when, bare($4)] = bare($NF) }
+        / -j NETMAP / && $3 == "-s" { known_as[when, bare($4)] = $NF }
+        / -j MASQUERADE$/ { masked[when, bare($4), bare($6)] = $8 }
+        / --ctorigsrc [^ ]+ --ctorigdst .* -j ACCEPT$/ {
+            for (i = 3; i < NF; i++) word[$i] = $(i + 1)
+            pair = word["--ctorigsrc"] SUBSEP word["--ctorigdst"]
+            if (when == 1) granted[pair]
+            else if (pair in granted) still[pair]
+        }
+        END {
+            for (pair in still) {
+                split(pair, side, SUBSEP)
+                if (nat(1, side[1], side[2]) != nat(2, side[1], side[2])) print "-s", side[1], "-d", side[2]
+            }
+        }' "$work/before" "$work/saved" >"$work/flows"
+    [ -s "$work/flows" ] || return 0
+    command -v conntrack >/dev/null || {
+        changed "open flows keep their NAT (this host has no conntrack)"
+        return 0
+    }
+    while read -r tuple; do
+        # shellcheck disable=SC2086 # words are wanted
+        ! ask conntrack -D -f "ipv$family" $tuple >/dev/null 2>&1 || changed "flows of changed NAT forgotten"
+    done <"$work/flows"
 }
 
 unload_rules() {

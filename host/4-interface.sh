@@ -95,22 +95,54 @@ set_peers() { # CONF: peers that differ, and no other
     rm "$work/dump" "$work/blocks"
 }
 
-set_routes() { # CONF: those that wg-quick would add; a routing daemon's own (proto ...) stay
-    values "$1" AllowedIPs | sort -u >"$work/want"
+set_routes() { # CONF: those that wg-quick would make, hooks included; a routing daemon's own (proto ...) stay
     {
-        ip -4 route show dev "$iface" | awk '!/ proto / { print ($1 ~ "/" ? $1 : $1 "/32") }'
-        ! has_ipv6 || ip -6 route show dev "$iface" |
-            awk '!/ proto / && !/^(fe80|ff00|multicast)/ { print ($1 ~ "/" ? $1 : $1 "/128") }'
-    } >"$work/have"
-    for route in $(lacking "$work/have" "$work/want"); do
-        run ip "$(flag "$route")" route add "$route" dev "$iface"
-        changed "route $route added"
-    done
-    for route in $(lacking "$work/want" "$work/have"); do
-        run ip "$(flag "$route")" route del "$route" dev "$iface"
-        changed "route $route removed"
-    done
+        sed -n 's/^PostUp = ip -[46] route replace \([^ ]*\) dev %i \(mtu [0-9]*\)$/\1 \2/p' "$1"
+        values "$1" AllowedIPs
+    } | awk '!seen[$1]++' >"$work/want"
+    : >"$work/spare"
+    {
+        ip -4 route show dev "$iface"
+        ! has_ipv6 || ip -6 route show dev "$iface" | grep -vE '^(fe80|ff00|multicast)' || :
+    } | awk -v spare="$work/spare" '!/ proto / {
+        prefix = $1 ~ "/" ? $1 : $1 ($1 ~ ":" ? "/128" : "/32")
+        metric = match($0, / metric [0-9]+/) ? substr($0, RSTART + 8, RLENGTH - 8) : 0
+        if (metric != (prefix ~ ":" ? 1024 : 0)) print prefix, metric >spare
+        else print prefix (match($0, / mtu [^ ]+/) ? substr($0, RSTART, RLENGTH) : "")
+    }' >"$work/have"
+    awk -v have="$work/have" '
+        BEGIN {
+            while ((getline line < have) > 0) { split(line, word, " "); if (!(word[1] in live)) live[word[1]] = line }
+        }
+        { want[$1] }
+        !($1 in live) { print "add added", $0; next }
+        live[$1] != $0 { print "change changed", $0 }
+        END { for (prefix in live) if (!(prefix in want)) print "del removed", prefix }' "$work/want" | sort >"$work/steps"
+    while read -r verb past prefix mtu; do
+        [ "$verb" = del ] || refuse_anothers "$prefix"
+        # shellcheck disable=SC2086 # words are wanted
+        run ip "$(flag "$prefix")" route "$verb" "$prefix" dev "$iface" metric "$(metric "$prefix")" $mtu
+        changed "route $prefix $past"
+    done <"$work/steps"
+    # One with another metric would come before ours, or be left when that goes.
+    while read -r prefix metric; do
+        run ip "$(flag "$prefix")" route del "$prefix" dev "$iface" metric "$metric"
+        changed "route $prefix of metric $metric removed"
+    done <"$work/spare"
 }
+
+refuse_anothers() { # PREFIX: the kernel takes another interface's route for ours to `change`, or uses it before ours
+    run ip "$(flag "$1")" route show exact "$1"
+    other=$(awk -v ours=" dev $iface " -v most="$(metric "$1")" '
+        { metric = match($0, / metric [0-9]+/) ? substr($0, RSTART + 8, RLENGTH - 8) : 0 }
+        !index($0 " ", ours) && metric + 0 <= most + 0 { print; exit }' "$work/said")
+    [ -z "$other" ] || {
+        echo "ip: $1 has another route on this host: $other" >"$work/reason"
+        exit 71
+    }
+}
+
+metric() { case $1 in *:*) echo 1024 ;; *) echo 0 ;; esac } # what `ip` gives a route by itself
 
 flag() { case $1 in *:*) echo -6 ;; *) echo -4 ;; esac }
 

@@ -35,6 +35,7 @@ converge() { # CONF GENERATION: the live state becomes this one; what is right a
         set_routes "$1"
         set_dns "$1"
     else
+        for prefix in $(values "$1" AllowedIPs); do refuse_anothers "$prefix"; done
         run wg-quick up "$1" </dev/null
         changed "$iface brought up"
     fi

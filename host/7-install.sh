@@ -3,7 +3,7 @@
 install_here() {
     begin
     refuse_foreign
-    missing=
+    missing='' without=''
     for pair in wg:wireguard-tools wg-quick:wireguard-tools \
         iptables-restore:iptables ip6tables-restore:iptables flock:util-linux; do
         command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
@@ -24,12 +24,22 @@ install_here() {
         attempt install_packages $missing
         [ "$result" = 0 ] || die 69 "cannot install$missing: $(reason)"
     fi
+    if ! command -v conntrack >/dev/null; then
+        # Only flows that are open while their NAT changes need it: without it the host does the rest.
+        attempt install_packages conntrack
+        if [ "$result" = 0 ]; then
+            missing="$missing conntrack"
+        else
+            without="; without conntrack (open flows will keep their NAT): $(reason)"
+            : >"$work/reason"
+        fi
+    fi
     if ! cmp -s "$0" $program; then
         attempt put_in_place 2>"$work/said"
         [ "$result" = 0 ] || die 73 "cannot write $program: $(cat "$work/said")"
     fi
     at_boot add
-    echo "installed: $backend; $boot${missing:+; packages added:$missing}"
+    echo "installed: $backend; $boot${missing:+; packages added:$missing}$without"
 }
 
 put_in_place() {
@@ -48,10 +58,12 @@ install_packages() { # PACKAGES...
             run "$@" </dev/null
         }
     elif command -v dnf >/dev/null; then
+        names='s/^iproute2$/iproute/; s/^conntrack$/conntrack-tools/'
         # shellcheck disable=SC2046 # words are wanted
-        run dnf install -y $(printf '%s\n' "$@" | sed 's/^iproute2$/iproute/') </dev/null
+        run dnf install -y $(printf '%s\n' "$@" | sed "$names") </dev/null
     elif command -v apk >/dev/null; then
-        run apk add "$@" </dev/null
+        # shellcheck disable=SC2046 # words are wanted
+        run apk add $(printf '%s\n' "$@" | sed 's/^conntrack$/conntrack-tools/') </dev/null
     else
         echo "no apt-get, dnf or apk here; install them by hand" >"$work/reason"
         exit 69

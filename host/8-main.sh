@@ -8,7 +8,7 @@ main() {
     '' | [!a-z0-9]* | *[!a-z0-9_.-]* | ????????????????*) die 64 "no name for an interface of ours: $iface" ;;
     esac
     chains=$(printf '%s' "$iface" | tr '[:lower:]' '[:upper:]')
-    ours="$(printf '%s' "$chains" | sed 's/\./[.]/g')-(FWD|IN|SRC|PRE|POST)"
+    ours="$(printf '%s' "$chains" | sed 's/\./[.]/g')-(RAW|MSS|PRE|POST|DST|FWD|IN|PORT|SRC)"
     conf=/etc/wireguard/$iface.conf dir=/etc/wireguard/$iface.d run=/run/wireguard-mesh/$iface
     staged=$dir/staged/$iface.conf work=$run/work.$$ changing='' ending='' probe=''
     sysctl=/etc/sysctl.d/60-wireguard-mesh-$iface.conf

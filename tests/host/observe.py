@@ -23,6 +23,11 @@ def foreign_rules(host: Host, family: int = 4) -> str:
     return "".join(line for line in rules(host, family).splitlines(keepends=True) if "WG0-" not in line)
 
 
+def filled_tables(host: Host) -> str:
+    """Both families' rule sets without the tables in which there is nothing: loading any rule into one leaves those."""
+    return _WITHOUT_RULES.sub("", rules(host, 4) + rules(host, 6))
+
+
 def peers(host: Host) -> dict[str, list[str]]:
     """Peers by public key: preshared key, endpoint, AllowedIPs, newest handshake, received, sent, keepalive."""
     dump = [line.split("\t") for line in host.run("wg", "show", "wg0", "dump").splitlines()]
@@ -48,7 +53,7 @@ def state(host: Host) -> dict[str, object]:
 
 def traces(host: Host) -> str:
     """What could be left of us anywhere on the host."""
-    return _WITHOUT_RULES.sub("", rules(host, 4) + rules(host, 6)) + host.sh(
+    return filled_tables(host) + host.sh(
         "ip -o link | cut -d: -f2; ip route; ip rule; ip -6 route | grep -v ^fe80 || :;"
         "find /etc/wireguard /etc/systemd /etc/init.d /etc/sysctl.d /usr/local/*bin /run"
         " -path /run/wireguard -prune -o -print"

@@ -112,6 +112,11 @@ class Host:
         """Whether this host has the file."""
         return self.try_("test", "-e", path).returncode == 0
 
+    def needs(self, program: str) -> None:
+        """Raises AssertionError, with the way out, where the machine lacks a program that only tests run."""
+        found = self.try_("sh", "-c", f"command -v {program}").returncode == 0
+        assert found, f"{program} is missing, which this test runs; `make test` installs it"
+
     def install(self) -> None:
         """Puts the helper in place as `host` does, without its package and boot checks."""
         self.run("install", "-D", "-m", "755", str(HELPER), "/usr/local/sbin/wireguard-mesh")

@@ -64,9 +64,9 @@ def test_addresses_routes_and_mtu_follow_by_difference(pair: dict[str, Host], ke
     for name, host in pair.items():
         settle(host, keys.bundle(mesh, name))
     nyc = pair["nyc"]
-    moved = replace(NYC, addresses=(ip_address("10.99.0.1"), ip_address("10.99.0.77")))
+    moved = replace(NYC, addresses=(ip_address("10.99.0.1"), ip_address("10.99.0.77")), mtu=1380)
     other_lan = replace(AMS, networks=(network("lan", "10.21.0.0/24", interface="br0")(SiteName("ams")),))
-    changed = replace(between(moved, other_lan), mtu=1380)
+    changed = between(moved, other_lan)
     nyc.run("ip", "route", "add", "10.88.0.0/24", "dev", "wg0", "proto", "bird")
     with Ping(pair["ams"], "10.99.0.1") as flow:
         answer, _ = settle(nyc, keys.bundle(changed, "nyc"))
@@ -119,7 +119,9 @@ def test_a_changed_port_and_private_key_are_set_without_a_restart(pair: dict[str
     for name, host in pair.items():
         answer, _ = settle(host, keys.bundle(between(port, AMS), name))
         expected = (
-            "private key changed, port changed, 1 peer changed" if name == "nyc" else "1 peer added, 1 peer removed"
+            "rules replaced, private key changed, port changed, 1 peer changed"
+            if name == "nyc"
+            else "1 peer added, 1 peer removed"
         )
         assert answer.endswith(f": {expected}")
     assert pair["nyc"].read("/sys/class/net/wg0/ifindex") == index

@@ -15,8 +15,10 @@ WENT_BACK = 71
 # What a step of apply meets in the middle of it, as text that replaces text of a good bundle: the step before it has
 # changed the host already.
 REFUSED = {
-    "filter": ("-m conntrack --ctstate INVALID", "-m nosuchmatch"),
-    "nat after filter": ("-j MASQUERADE", "-j NOSUCHTARGET"),
+    "raw": ("-A WG0-RAW -i lo", "-A WG0-RAW -m nosuchmatch"),
+    "mangle after raw": ("-j TCPMSS", "-j NOSUCHTARGET"),
+    "nat after mangle": ("-j MASQUERADE", "-j NOSUCHTARGET"),
+    "filter after nat": ("-m conntrack ! --ctstate RELATED", "-m nosuchmatch"),
     "address": ("Address = 10.99.0.1/32", "Address = 10.99.0.1/99"),
     "mtu": ("MTU = 1420", "MTU = 99999"),
     "peer": ("AllowedIPs = 10.20.0.0/24", "AllowedIPs = 10.20.0.0/99"),
@@ -26,8 +28,9 @@ REFUSED = {
 
 def _spoilt(keys: Keys, fault: str) -> Bundle:
     elsewhere = replace(AMS, endpoint=replace(AMS.endpoint, host="203.0.113.50"))
-    wider = between(NYC, elsewhere, SFO, access=(("ams.lan sfo.lan", "nyc.virbr0", "tcp/443"),))
-    text = keys.bundle(replace(wider, mtu=1400 if fault != "mtu" else 1420), "nyc").text
+    here = replace(NYC, mtu=1400 if fault != "mtu" else 1420)
+    wider = between(here, elsewhere, SFO, access=(("ams.lan sfo.lan", "nyc.virbr0", "tcp/443"),))
+    text = keys.bundle(wider, "nyc").text
     old, new = REFUSED[fault]
     assert old in text
     return sealed(text.replace(old, new))

@@ -1,8 +1,11 @@
 """`install`: the helper puts itself in place, adds what is missing, and says who starts the interface at boot."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.host.observe import traces
+from tests.host.rulesets import chain
 from tests.host.scratch import HELPER, Host
 from tests.host.sites import AMS, NYC, Keys, between, ready, settle
 
@@ -15,6 +18,13 @@ APT = NOTING + (
 
 def _program(host: Host, name: str, text: str = NOTING) -> None:
     host.run("sh", "-c", f"cat >/usr/local/bin/{name}; chmod 755 /usr/local/bin/{name}", stdin=text)
+
+
+def _hide(host: Host, *programs: str) -> None:
+    """By a file in its place that nobody may execute."""
+    host.sh("touch /run/hidden")
+    for program in programs:
+        host.sh(f'mount --bind /run/hidden "$(readlink -f "$(command -v {program})")"')
 
 
 def _install(host: Host) -> str:
@@ -40,8 +50,7 @@ def test_packages_that_are_missing_are_added_and_no_others(blank: Host) -> None:
     _program(blank, "apt-get", APT)
     assert _install(blank).startswith("installed: wireguard-go, since the kernel has no WireGuard; neither")
     assert not blank.exists("/run/calls")
-    # A file that nobody may execute hides the program.
-    blank.sh("touch /run/hidden; mount --bind /run/hidden /usr/bin/wireguard-go")
+    _hide(blank, "wireguard-go")
     assert _install(blank).endswith("; packages added: wireguard-go")
     assert blank.exists("/usr/local/sbin/wireguard-mesh")
     install = "apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 wireguard-go"
@@ -60,7 +69,7 @@ def test_wireguard_in_the_kernel_needs_no_package_and_the_probe_leaves_nothing(b
     blank.with_kernel_wireguard()
     _program(blank, "apt-get")
     if blank.exists("/usr/bin/wireguard-go"):
-        blank.sh("touch /run/hidden; mount --bind /run/hidden /usr/bin/wireguard-go")
+        _hide(blank, "wireguard-go")
     before = blank.sh("ip -o link | cut -d: -f2")
     assert _install(blank).startswith("installed: WireGuard in the kernel; neither")
     assert blank.sh("ip -o link | cut -d: -f2") == before
@@ -105,10 +114,39 @@ def test_an_interface_of_the_users_own_stays_started_at_boot(blank: Host, starte
 def test_a_package_that_cannot_be_had_is_said(blank: Host) -> None:
     _program(blank, "apt-get", "#!/bin/sh\necho 'E: Unable to locate package' >&2\nexit 100\n")
     blank.without_kernel_wireguard()
-    blank.sh("touch /run/hidden; mount --bind /run/hidden /usr/bin/wireguard-go")
+    _hide(blank, "wireguard-go")
     done = blank.try_("sh", str(HELPER), "install", "wg0")
     assert (done.returncode, done.stdout) == (69, "")
     assert "cannot install wireguard-go: apt-get: E: Unable to locate package" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("manager", "request_"),
+    [
+        ("apt-get", "apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 conntrack"),
+        ("dnf", "dnf install -y conntrack-tools"),
+        ("apk", "apk add conntrack-tools"),
+    ],
+)
+def test_conntrack_is_added_where_it_can_be_had(blank: Host, manager: str, request_: str) -> None:
+    _hide(blank, "conntrack", *({"apt-get"} - {manager}))
+    _program(blank, manager)
+    assert _install(blank).endswith("; packages added: conntrack")
+    assert blank.read("/run/calls").splitlines() == [request_]
+
+
+def test_where_conntrack_cannot_be_had_the_rest_is_installed_and_the_answer_says_so(blank: Host) -> None:
+    blank.without_kernel_wireguard()
+    _hide(blank, "conntrack", "wireguard-go")
+    _program(
+        blank, "apt-get", APT.replace("umount", "[ $6 != conntrack ] || { echo E: Unable >&2; exit 100; }; umount")
+    )
+    done = blank.try_("sh", str(HELPER), "install", "wg0")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(
+        "; packages added: wireguard-go; without conntrack (open flows will keep their NAT): apt-get: E: Unable \n"
+    )
+    assert blank.exists("/usr/local/sbin/wireguard-mesh")
 
 
 def test_systemd_starts_the_interface_at_boot_until_it_is_removed(blank: Host) -> None:
@@ -139,22 +177,17 @@ def test_openrc_starts_the_interface_at_boot_until_it_is_removed(blank: Host) ->
     assert traces(blank) == before
 
 
-def _has_busybox(host: Host) -> None:
-    found = host.try_("sh", "-c", "command -v busybox").returncode == 0
-    assert found, "busybox is missing, on which this has to run; `make test` installs it"
-
-
 @pytest.mark.parametrize("shell", ["dash", "busybox", "bash --posix"])
 def test_any_posix_shell_parses_it(blank: Host, shell: str) -> None:
     if shell == "busybox":
-        _has_busybox(blank)
+        blank.needs("busybox")
     words = [*shell.split(), *(["sh"] if shell == "busybox" else [])]
     blank.run(*words, "-n", str(HELPER))
 
 
 def test_all_of_it_runs_on_busybox(nyc: Host) -> None:
     """As on Alpine: ash for /bin/sh, and every tool that busybox has is busybox's; `ip` alone must be iproute2's."""
-    _has_busybox(nyc)
+    nyc.needs("busybox")
     nyc.sh(
         "for tool in awk cat chmod cmp cp cut grep head mkdir mv rm rmdir sed sha256sum sleep sort stat"
         ' sync tail timeout touch tr wc; do ln -s "$(command -v busybox)" /usr/local/bin/$tool; done;'
@@ -168,6 +201,13 @@ def test_all_of_it_runs_on_busybox(nyc: Host) -> None:
     second = keys.bundle(between(NYC, AMS, access=()), "nyc")
     answer, _ = settle(nyc, second)
     assert answer.split(": ")[1].startswith("rules replaced, forwarding changed, 1 peer changed, route 10.20.0.0/24")
+    narrow = keys.bundle(between(NYC, replace(AMS, mtu=1380), access=()), "nyc")
+    assert settle(nyc, narrow)[0].endswith(": route 10.99.0.2/32 changed, route fd99::2/128 changed")
+    settle(nyc, second)
+    nyc.needs("nft")
+    nyc.run("nft", "-f", "-", stdin=chain("forward", "jump closed"))
+    assert "nftables drops in chain inet filter theirs" in nyc.helper("apply", stdin=first.text).stderr
+    nyc.run("nft", "delete", "table", "inet", "filter")
     assert nyc.helper("apply", stdin=first.text[:-2]).returncode == 65
     spoilt = keys.edited(between(NYC, AMS), "nyc", "10.20.0.0/24", "10.20.0.0/99")
     assert nyc.helper("apply", stdin=spoilt.text).stderr.endswith(f"; went back to {second.generation[:12]}\n")

@@ -6,41 +6,55 @@ import pytest
 
 from mesh.model import SiteName
 from tests.host.observe import Ping, foreign_rules, forwarding, rules, state, traces
+from tests.host.rulesets import FOREIGN
 from tests.host.scratch import Host
 from tests.host.sites import AMS, NYC, SFO, Keys, between, settle
 from tests.mesh.meshes import mesh, network, site
 
-# As Docker, ufw and people leave them: chains, policies, rules before and after where ours go, all tables.
-FOREIGN = """
-*filter
-:INPUT ACCEPT
-:FORWARD DROP
-:DOCKER -
-:ufw-user -
--A INPUT -p tcp -m tcp --dport 22 -m comment --comment "way in, -j WG" -j ACCEPT
--A FORWARD -o docker0 -j DOCKER
--A FORWARD -j ufw-user
--A DOCKER -d 172.17.0.2/32 -p tcp -m tcp --dport 80 -j ACCEPT
-COMMIT
-*nat
-:DOCKER -
--A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
--A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
-COMMIT
-*mangle
--A PREROUTING -i eth9 -j MARK --set-xmark 0x1/0xffffffff
-COMMIT
+# Rules of somebody else at the first place, where our jumps were.
+OVERTAKING = """
+iptables {0} FORWARD -i wg0 -j ACCEPT
+iptables {0} INPUT -p udp -j DROP
+iptables -t nat {0} POSTROUTING -o wg0 -j ACCEPT
+iptables -t raw {0} PREROUTING ! -i wg0 -j ACCEPT
 """
 SYSCTL = "/etc/sysctl.d/60-wireguard-mesh-wg0.conf"
-JUMPS = ["-A FORWARD -i wg0 -j WG0-FWD", "-A FORWARD -o wg0 -j WG0-FWD", "-A INPUT -i wg0 -j WG0-IN"]
+JUMPS = {
+    "raw": ["-A PREROUTING ! -i wg0 -j WG0-RAW"],
+    "mangle": ["-A FORWARD -i wg0 -j WG0-MSS", "-A FORWARD -o wg0 -j WG0-MSS"],
+    "nat": ["-A PREROUTING -i wg0 -j WG0-PRE", "-A POSTROUTING -j WG0-POST"],
+    "filter": [
+        "-A INPUT -i wg0 -j WG0-IN",
+        "-A INPUT ! -i wg0 -j WG0-PORT",
+        "-A FORWARD -i wg0 -j WG0-FWD",
+        "-A FORWARD -o wg0 -j WG0-FWD",
+    ],
+}
 
 
-def _chain(host: Host, chain: str, family: int = 4) -> list[str]:
-    return [line for line in rules(host, family).splitlines() if line.startswith(f"-A {chain} ")]
+def _chain(host: Host, chain: str, table: str = "filter") -> list[str]:
+    return [line for line in host.run("iptables-save", "-t", table).splitlines() if line.startswith(f"-A {chain} ")]
 
 
-def _nat(host: Host, chain: str) -> list[str]:
-    return [line for line in host.run("iptables-save", "-t", "nat").splitlines() if line.startswith(f"-A {chain} ")]
+def _first(host: Host, family: int) -> dict[str, list[str]]:
+    """Of each table, as many rules at the first places of its built-in chains as JUMPS has."""
+    save = "iptables-save" if family == 4 else "ip6tables-save"
+    found = {}
+    for table, jumps in JUMPS.items():
+        saved = host.run(save, "-t", table).splitlines()
+        chains = dict.fromkeys(jump.split()[1] for jump in jumps)
+        found[table] = [
+            rule
+            for chain in chains
+            for rule in [line for line in saved if line.startswith(f"-A {chain} ")][
+                : sum(jump.split()[1] == chain for jump in jumps)
+            ]
+        ]
+    return found
+
+
+def _chain_of(rule: str) -> str:
+    return rule.split()[1]
 
 
 def _legacy(host: Host) -> None:
@@ -53,18 +67,14 @@ def _legacy(host: Host) -> None:
 def test_foreign_rules_stay_byte_for_byte(nyc: Host, keys: Keys, backend: str) -> None:
     if backend == "legacy":
         _legacy(nyc)
-    for program in ("iptables-restore", "ip6tables-restore"):
-        family_rules = FOREIGN.replace("172.17.0.2/32", "fd17::2/128").replace("172.17.0.0/16", "fd17::/64")
-        nyc.run(program, stdin=FOREIGN if program == "iptables-restore" else family_rules)
+    for program, text in FOREIGN.items():
+        nyc.run(program, stdin=text)
     before = [foreign_rules(nyc, 4), foreign_rules(nyc, 6)]
     assert "DOCKER" in before[0]
     for each in (between(NYC, AMS), between(NYC, AMS), between(NYC, AMS, SFO, access=(("sfo.lan", "nyc", ""),))):
         settle(nyc, keys.bundle(each, "nyc"))
         assert [foreign_rules(nyc, 4), foreign_rules(nyc, 6)] == before
-        assert _chain(nyc, "FORWARD")[:2] == JUMPS[:2]
-        assert _chain(nyc, "INPUT", 6)[0] == JUMPS[2]
-        assert _nat(nyc, "PREROUTING")[0] == "-A PREROUTING -i wg0 -j WG0-PRE"
-        assert _nat(nyc, "POSTROUTING")[0] == "-A POSTROUTING -j WG0-POST"
+        assert [_first(nyc, 4), _first(nyc, 6)] == [JUMPS, JUMPS]
     nyc.answer("remove")
     assert [rules(nyc, 4), rules(nyc, 6)] == before
 
@@ -76,7 +86,8 @@ def test_a_live_rule_set_is_the_bundles_text(nyc: Host, keys: Keys) -> None:
                          (6, bundle.text.split("@rules.v6\n")[1].split("@conf\n")[0])):  # fmt: skip
         told = [line for line in text.splitlines() if line.startswith("-A")]
         live = [line for line in rules(nyc, family).splitlines() if line.startswith("-A WG0-")]
-        assert live == told
+        # Tables and chains come in the kernel's order, the rules of a chain in ours.
+        assert sorted(live, key=_chain_of) == sorted(told, key=_chain_of)
 
 
 @pytest.mark.parametrize("backend", ["nft", "legacy"])
@@ -95,11 +106,11 @@ def test_jumps_that_someone_overtook_are_put_first_again_and_never_missing(nyc: 
     assert watch.stdout is not None
     assert watch.stdout.readline() == "on\n"
     for _ in range(5):
-        nyc.sh("iptables -I FORWARD -i wg0 -j ACCEPT; iptables -t nat -I POSTROUTING -o wg0 -j ACCEPT")
+        nyc.sh(OVERTAKING.format("-I"))
         answer, _ = settle(nyc, bundle)
         assert answer.endswith(": jumps put first again") or answer == "jumps put first again"
-        assert _chain(nyc, "FORWARD")[:2] == JUMPS[:2]
-        nyc.sh("iptables -D FORWARD -i wg0 -j ACCEPT; iptables -t nat -D POSTROUTING -o wg0 -j ACCEPT")
+        assert _first(nyc, 4) == JUMPS
+        nyc.sh(OVERTAKING.format("-D"))
         assert rules(nyc) == clean
     nyc.run("touch", "/run/stop")
     seen = watch.communicate(timeout=10)[0].split()
@@ -116,6 +127,8 @@ def test_jumps_that_are_doubled_in_another_order_or_flushed_are_put_right(nyc: H
         "iptables -D FORWARD -i wg0 -j WG0-FWD; iptables -A FORWARD -i wg0 -j WG0-FWD",
         "iptables -F FORWARD",
         "iptables -F INPUT; iptables -t nat -F",
+        "iptables -t raw -I PREROUTING -i wg0 -j WG0-RAW",
+        "iptables -t raw -F; iptables -t mangle -D FORWARD -o wg0 -j WG0-MSS; iptables -D INPUT ! -i wg0 -j WG0-PORT",
         "iptables -F; iptables -X",
     ):
         nyc.sh(damage)

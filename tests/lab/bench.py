@@ -45,7 +45,7 @@ case " $* " in
 *" install "*)
     # Only where the machine's own folder is hidden: these are its programs.
     mountpoint -q /usr/sbin || exit 99
-    for name in sshd iptables ip6tables sysctl; do cp /bin/true /usr/sbin/$name; done
+    for name in sshd iptables ip6tables conntrack sysctl; do cp /bin/true /usr/sbin/$name; done
     ;;
 esac"""
 

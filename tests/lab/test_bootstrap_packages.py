@@ -42,14 +42,14 @@ def test_what_is_missing_is_installed_and_no_service_of_it_starts_now_or_later(b
     status, said = bench.in_mounts("tools/bootstrap lab up" + TRACES)
     assert status == 0, said
     request, policy, *masks = bench.apt_log.read_text().splitlines()
-    assert {"iptables", "openssh-server"} <= set(request.split())
+    assert {"iptables", "conntrack", "openssh-server"} <= set(request.split())
     assert "--no-install-recommends" in request
     assert policy == "policy 101"
     assert masks == ["/dev/null", "/dev/null"]
     assert bench.steps() == ["apt-get update", "apt-get install"]
     assert "systemctl unmask ssh.service ssh.socket\n" in said
     assert said.endswith(
-        "/etc/systemd/system:\nssh.service\nssh.socket\n\n/usr/sbin:\nip6tables\niptables\nsshd\nsysctl\n"
+        "/etc/systemd/system:\nssh.service\nssh.socket\n\n/usr/sbin:\nconntrack\nip6tables\niptables\nsshd\nsysctl\n"
     )
     assert not list(bench.temporary.iterdir())
 
