@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.check import Checked, NoStackFileError, check, stack_files
-from mesh.config.faults import Fault
+from cli.explain import data, explain, lines, only_stack_file
+from cli.question import QuestionError
+from mesh.faults import Fault
 
 _FAULTS = 1
 _USAGE = 2
@@ -36,7 +38,9 @@ app = App(
     name="meshctl",
     help="Looks after a WireGuard mesh that is described in Pulumi stack files.",
     version=_version,
-    help_epilogue="Exit status: 0 all is well, 1 faults were found, 2 the command line is wrong.",
+    help_epilogue=(
+        "Exit status: 0 all is well, 1 faults were found, 2 the command line is wrong or there is no such stack file."
+    ),
 )
 
 
@@ -68,13 +72,74 @@ def check_command(
             _console().print(json.dumps({"error": str(error), "stacks": []}, indent=2))
         else:
             _complain(str(error))
-        return _FAULTS
+        return _USAGE
     if as_json:
         _console().print(json.dumps({"stacks": [_data(verdict) for verdict in verdicts]}, indent=2))
     else:
         for verdict in verdicts:
             _show(verdict, _console())
     return _FAULTS if any(verdict.faults for verdict in verdicts) else 0
+
+
+@app.command(
+    name="explain",
+    help_epilogue="Exit status: 0 it passes, 1 it does not or only in part, 2 there is no answer.",
+)
+def explain_command(
+    source: str,
+    destination: str,
+    service: str | None = None,
+    /,
+    *,
+    stack: str | None = None,
+    directory: Annotated[Path, Parameter(name=["--directory", "-C"])] = Path(),
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Say whether SOURCE can open SERVICE to DESTINATION, and what decides it: grants, prefixes, rules.
+
+    Read from what the stack file's hosts would get, as `pulumi up` renders it; needs no engine and no passphrase.
+
+    Parameters
+    ----------
+    source
+        Who opens: a site's host, as 'ams', or the machines in a network behind it, as 'ams.lan'.
+    destination
+        To whom, said in the same way.
+    service
+        What: 'tcp/443', 'udp/8000-8100', 'tcp', 'icmp', 'ping' or 'all'. Without it: whatever passes between the two.
+    stack
+        The stack whose file, Pulumi.STACK.yaml, is read. Without it: the only one there.
+    directory
+        Where the stack file is.
+    as_json
+        Print JSON, for programs: every step, there and back, of each family.
+    """
+    try:
+        checked = check(*only_stack_file(directory, stack))
+        answer = explain(checked, source, destination, service)
+    except (NoStackFileError, QuestionError) as error:
+        if as_json:
+            _console().print(json.dumps({"error": str(error)}, indent=2))
+        else:
+            for fault in str(error).splitlines():
+                _complain(fault)
+        return _USAGE
+    if answer is None:
+        if as_json:
+            _console().print(json.dumps({"error": "the stack file has faults", **_data(checked)}, indent=2))
+        else:
+            _show(checked, _console(stderr=True))
+            _complain("there is no answer until these faults are mended")
+        return _USAGE
+    if as_json:
+        _console().print(json.dumps(data(answer, checked), indent=2))
+    else:
+        console = _console()
+        verdict, *rest = lines(answer, checked.path, console.width if console.is_terminal else None)
+        console.print(Text(verdict, "bold green" if answer.passes else "bold red"))
+        for line in rest:
+            console.print(Text(line))
+    return 0 if answer.passes else 1
 
 
 def main() -> None:
@@ -107,6 +172,8 @@ def _show(verdict: Checked, console: Console) -> None:
     name = verdict.path.name
     for fault in verdict.faults:
         console.print(_line(verdict, fault, "fault", "bold red"))
+    for warning in verdict.warnings:
+        console.print(_line(verdict, warning, "warning", "bold yellow"))
     for note in verdict.notes:
         console.print(_line(verdict, note, "note", "bold yellow"))
     if verdict.faults:
@@ -114,6 +181,8 @@ def _show(verdict: Checked, console: Console) -> None:
     elif verdict.mesh:
         sites, grants = len(verdict.mesh.sites), len(verdict.mesh.access)
         summary = f"{_count(sites, 'site')}, {_count(grants, 'grant')}, no faults"
+        if verdict.warnings:
+            summary += f", {_count(len(verdict.warnings), 'warning')}"
         if verdict.notes:
             summary += "; the notes are faults for hosts, not for the lab"
         console.print(Text.assemble((f"{name}: ", "bold"), (summary, "green")))
@@ -140,5 +209,6 @@ def _data(verdict: Checked) -> dict[str, object]:
         "stack": verdict.stack,
         "file": str(verdict.path),
         "faults": listed(verdict.faults),
+        "warnings": listed(verdict.warnings),
         "notes": listed(verdict.notes),
     }
