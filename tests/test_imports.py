@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-OURS = {"mesh", "components", "host", "cli", "lab", "tests", "tools", "__main__"}
+OURS = {"mesh", "components", "host", "cli", "lab", "bench", "tests", "tools", "__main__"}
 
 # For each package, the others of ours that it may import.
 ALLOWED = {
@@ -15,6 +15,7 @@ ALLOWED = {
     "components": {"mesh"},
     "cli": {"mesh"},
     "lab": {"mesh"},
+    "bench": {"mesh", "lab"},
 }
 
 

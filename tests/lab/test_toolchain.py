@@ -249,7 +249,9 @@ def test_the_project_file_requires_the_oldest_engine_that_is_accepted() -> None:
     assert f'requiredPulumiVersion: ">={oldest}"' in (ROOT / "Pulumi.yaml").read_text()
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "tools/requirements-go.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-dev.txt", "requirements-bench.txt", "tools/requirements-go.txt"]
+)
 def test_requirements_have_hashes_and_name_no_index_and_no_folder(name: str) -> None:
     text = (ROOT / name).read_text()
     blocks = re.split(r"\n(?=[a-z])", text)[1:]
