@@ -2,14 +2,14 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 .SUFFIXES:
-.PHONY: help up down test engine venv lint checks format requirements
+.PHONY: help up down test test-long bench engine venv lint checks format requirements
 
 python := .venv/bin/python
 # Runs a command as root and leaves its files to the owner of the checkout, whether it succeeds or not.
 owned = @status=0; { $(1); } || status=$$?; tools/bootstrap own; exit $$status
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 up: ## start the sample network in namespaces, bring it up, show who reaches whom (root)
 	@tools/bootstrap lab up
@@ -21,6 +21,15 @@ down: ## take down what `make up` started, without a trace (root)
 test: ## every check and every test, the lab's included (root)
 	@tools/bootstrap lab test
 	$(call owned,$(MAKE) --no-print-directory checks && $(python) -m lab.toolchain && $(python) -m pytest)
+
+test-long: ## the policy's proofs at length: 10,000 random meshes by their texts, 25 by packets (root)
+	@tools/bootstrap lab test
+	$(call owned,$(python) -m lab.toolchain \
+		&& HYPOTHESIS_PROFILE=nightly MESHES=25 $(python) -m pytest tests/mesh/reachability tests/lab/test_random_meshes.py)
+
+bench: ## measure plan and render next to wg-meshconf, and write docs/benchmarks.md; quick=--quick for a glance
+	@tools/bootstrap venv
+	$(call owned,$(python) -m bench $(quick))
 
 engine: ## get the Pulumi engine that the lab uses: from PATH, the release, or built
 	@tools/bootstrap venv
@@ -53,4 +62,5 @@ requirements: ## compile requirements*.in again; with upgrade=--upgrade to the n
 		&& $(python) -m venv "$$folder" && "$$folder/bin/pip" install --quiet uv==0.13.9 && uv="$$folder/bin/uv" \
 		&& $(compile) requirements.in --output-file requirements.txt \
 		&& $(compile) requirements-dev.in --constraint requirements.txt --output-file requirements-dev.txt \
+		&& $(compile) requirements-bench.in --constraint requirements.txt --output-file requirements-bench.txt \
 		&& $(compile) tools/requirements-go.in --output-file tools/requirements-go.txt

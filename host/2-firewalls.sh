@@ -1,4 +1,4 @@
-# Firewalls of others: what our rules accept is still dropped where a chain of another backend or table ends by dropping.
+# Firewalls of others: what our rules accept is dropped all the same where a chain of another backend or table does so.
 # Asked before anything is touched, and refused with the way out only where it is plain: a refusal holds up all changes.
 
 as_listed() { # FAMILY PROGRAM: what its -save says of the table `filter`, almost in the words of nft

@@ -33,7 +33,8 @@ def main() -> int:
             return 0
         return 0 if up(arguments.stack, console) else 1
     except ConfigError as error:
-        print(report(error.faults), file=sys.stderr)
+        print(f"Pulumi.{arguments.stack}.yaml: {report(error.faults)}", file=sys.stderr)
+        print(f"With the lines: .venv/bin/meshctl check {arguments.stack}", file=sys.stderr)
     except FileNotFoundError as error:
         print(f"{error.filename} is not there; name the stack of a Pulumi.STACK.yaml", file=sys.stderr)
     except (LabError, ToolchainError) as error:

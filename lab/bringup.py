@@ -10,18 +10,23 @@ from typing import Any
 
 from rich.console import Console
 
-from lab import matrix, registry
+from lab import registry, table
 from lab.commandplugin import command_plugin
 from lab.deployment import CHECKOUT, Deployment, Outcome
 from lab.matrix import Matrix
+from lab.measuring import measure
 from lab.namespaces import LabError
-from lab.probing import measure, probes
+from lab.probing import Probe, probes
 from lab.progress import Screen, elapsed
 from lab.toolchain import Engine, engine
+from lab.topology import Topology
 from lab.world import World
 from mesh.config import parse
 from mesh.config.stackfile import read_stack_file
 from mesh.model import Mesh
+from mesh.outputs import site_texts
+from mesh.plan import plan
+from mesh.reachability import Reachability, points
 
 COMMAND = "command:remote:Command"
 # How long `up` waits for another that uses the lab.
@@ -52,7 +57,7 @@ def up(stack: str, console: Console) -> bool:
     finally:
         world.release()
     console.print()
-    console.print(matrix.render(found, console.width))
+    console.print(table.render(found, console.width))
     return found.as_granted
 
 
@@ -76,7 +81,7 @@ def down(console: Console, *, everything: bool = False) -> None:
         say(console, "lab", f"ended: {', '.join(ended)}" if ended else "none was running")
     others = [name for name in registry.staying(registry.BASE) if name != identity()]
     if others and not everything:
-        say(console, "lab", f"still running: {', '.join(others)} (other checkouts); python -m lab down --all ends them")
+        say(console, "lab", f"still running: {', '.join(others)} (of other checkouts, and perhaps in use)")
     if used:
         raise LabError("\n".join(used))
 
@@ -168,10 +173,17 @@ def _summary(outcome: Outcome, mesh: Mesh, commands: set[str]) -> str:
 
 
 def _probe(world: World, screen: Screen) -> Matrix:
-    found = measure(
-        world, probes(world.mesh, world.topology), progress=lambda text: screen.progress(f"  probes   {text}")
-    )
-    return Matrix.of(found)
+    wanted = expected(world.mesh, world.topology)
+    found = measure(world, wanted, progress=lambda text: screen.progress(f"  probes   {text}"))
+    return Matrix.of(found, [network for site in world.mesh.sites for network in site.networks])
+
+
+def expected(mesh: Mesh, topology: Topology) -> list[Probe]:
+    """Every pair's probes, granted where the hosts' texts let them pass; the grants themselves are held against that.
+
+    So the three that have to be the same are compared: what was granted, what the texts say, and what packets do.
+    """
+    return probes(mesh, topology, Reachability(site_texts(plan(mesh)), points(mesh)).passes)
 
 
 def main_console() -> Console:

@@ -157,7 +157,8 @@ def _follow(lines: Any, listener: Listener) -> tuple[dict[str, Any], tuple[str, 
             continue
         event = message["event"]
         if event["kind"] == "warning":
-            warnings.append(f"{event['name']}: {event['message'].strip()}")
+            # The stack as a whole has no name.
+            warnings.append(": ".join(filter(None, (event["name"], event["message"].strip()))))
         elif event["kind"] == "error" and event["message"].strip() != "update failed":
             # The engine says it again, in other words, for the stack as a whole; the first is the cause.
             errors.setdefault(event["name"], event["message"].strip())

@@ -106,10 +106,14 @@ class Namespace:
             raise LabError(_failure(f"{self.name}: {' '.join(argv)}", done))
         return done
 
-    def python(self, argv: Sequence[str], interpreter: str, *, input: str | None = None) -> str:  # noqa: A002
-        """What a stand-alone Python program prints that runs in this network, but with the machine's own files."""
+    def python_command(self, argv: Sequence[str], interpreter: str) -> list[str]:
+        """The command line that runs a stand-alone Python program in this network, but with the machine's own files."""
         enter = ["nsenter", f"--target={self.pid}", "--net", "--uts", "--pid", "--"]
-        done = run([*enter, interpreter, "-I", "-S", *argv], input=input, env={"PATH": PATH})
+        return [*enter, interpreter, "-I", "-S", *argv]
+
+    def python(self, argv: Sequence[str], interpreter: str, *, input: str | None = None) -> str:  # noqa: A002
+        """What such a program prints. Raises LabError with what it said where it fails."""
+        done = run(self.python_command(argv, interpreter), input=input, env={"PATH": PATH})
         if done.returncode != 0:
             raise LabError(_failure(f"{self.name}: {' '.join(argv)}", done))
         return done.stdout

@@ -1,9 +1,14 @@
 """The grants, read in the plainest way: may this point open this to that one? Shares no code with the plan."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
-from mesh.model import Grant, Mesh, SiteName
+from mesh.model import Family, Grant, Mesh, Service, SiteName
+
+# Whether all of a service ("tcp/443", "ping", "icmp") passes from one point to another, named as in the config, in a
+# family that both have. The grants, read plainly, are one (`judge`), the rendered texts another (mesh.reachability).
+Judge: TypeAlias = Callable[[str, str, str, Family], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +32,56 @@ def points(mesh: Mesh) -> tuple[Point, ...]:
 
 
 def allows(
-    mesh: Mesh, source: Point, destination: Point, protocol: Literal["tcp", "udp", "icmp"], port: int = 0
+    mesh: Mesh, source: Point, destination: Point, protocol: Literal["tcp", "udp", "icmp", "ping"], port: int = 0
 ) -> bool:
-    """True where `source` may open this to `destination`, another site's; for `icmp`, an echo request.
+    """True where `source` may open this to `destination`, another site's.
 
     A site that is granted something, or to, is its endpoint and not the networks behind it. Endpoints may always ping
     one another.
     """
-    if protocol == "icmp" and source.network is None and destination.network is None:
-        return True
-    return any(_grants(grant, source, destination, protocol, port) for grant in mesh.access)
-
-
-def _grants(grant: Grant, source: Point, destination: Point, protocol: str, port: int) -> bool:
-    if str(source) not in [str(party) for party in grant.sources]:
-        return False
-    if str(destination) not in [str(party) for party in grant.destinations]:
-        return False
-    if not grant.services:
-        return True
-    for service in grant.services:
-        if service.protocol == protocol and (protocol == "icmp" or service.first <= port <= service.last):
+    if protocol == "ping":
+        endpoints = source.network is None and destination.network is None
+        return endpoints or allows(mesh, source, destination, "icmp")
+    for grant in _between(mesh, source, destination):
+        if not grant.services:
             return True
+        for service in grant.services:
+            if service.protocol == protocol and (protocol == "icmp" or service.first <= port <= service.last):
+                return True
     return False
+
+
+def services(mesh: Mesh, source: Point, destination: Point) -> tuple[Service, ...] | None:
+    """What is granted, in the order of the grants, without what something else there contains; None means all."""
+    found: list[Service] = []
+    for grant in _between(mesh, source, destination):
+        if not grant.services:
+            return None
+        found += grant.services
+    return tuple(
+        service
+        for service in dict.fromkeys(found)
+        if not any(other.contains(service) for other in found if other != service)
+    )
+
+
+def judge(mesh: Mesh) -> Judge:
+    """What `allows` says, asked by names. The judge raises KeyError for a point that is not there."""
+    named = {str(point): point for point in points(mesh)}
+
+    def passes(source: str, destination: str, service: str, family: Family) -> bool:  # noqa: ARG001
+        protocol, _, port = service.partition("/")
+        if protocol not in ("tcp", "udp", "icmp", "ping"):
+            raise ValueError(service)
+        return allows(mesh, named[source], named[destination], protocol, int(port or 0))  # type: ignore[arg-type]
+
+    return passes
+
+
+def _between(mesh: Mesh, source: Point, destination: Point) -> Iterator[Grant]:
+    """The grants that name both."""
+    for grant in mesh.access:
+        from_here = any(str(party) == str(source) for party in grant.sources)
+        to_there = any(str(party) == str(destination) for party in grant.destinations)
+        if from_here and to_there:
+            yield grant

@@ -207,7 +207,8 @@ def _literal(host: str) -> IPAddress | None:
 
 
 def _spare(mesh: Mesh, family: int, used: Iterable[IPAddress]) -> Iterator[IPAddress]:
-    prefixes = [*mesh.tunnel, *(cidr for site in mesh.sites for network in site.networks for cidr in network.cidrs)]
+    networks = [network for site in mesh.sites for network in site.networks]
+    prefixes = [*mesh.tunnel, *(cidr for network in networks for cidr in (*network.cidrs, *network.advertise_as))]
     taken = set(used)
     for pool in _SPARE:
         if pool.version == family and not any(_overlap(pool, prefix) for prefix in prefixes):

@@ -12,7 +12,6 @@ is the end of every process, network and mount of the lab.
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,9 +22,6 @@ from lab import gateway, links, registry
 from lab.namespaces import Keeper, Kind, LabError, Namespace, launch
 from lab.topology import Machine, Topology, lay_out
 from mesh.model import Mesh, Network, SiteName
-
-# The port at which every gateway and every host behind one answers with the address that it saw.
-ANSWER_PORT = 7007
 
 _T = TypeVar("_T")
 _U = TypeVar("_U")
@@ -92,10 +88,9 @@ class World:
         self.operator.ip([*links.uplink("eth0", topology.operator)])
         _each(lambda machine: self._wire(machine, pids), topology.machines)
         _each(lambda host: self._namespaces[host.role].ip([*links.lan_host(host)]), topology.hosts)
-        progress("names, users, SSH servers and answering hosts")
+        progress("names, users and SSH servers")
         gateway.resolve_names(self.operator, "operator", topology.names)
         _each(lambda machine: self._serve(machine, keys[machine.role]), topology.machines)
-        _each(lambda host: self._answer(host.role), topology.hosts)
         if self.persistent:
             (self.path / "topology").write_text(topology.digest)
             keeper.stay()
@@ -120,12 +115,6 @@ class World:
         namespace = self._namespaces[machine.role]
         gateway.resolve_names(namespace, machine.hostname, self.topology.names)
         gateway.start_sshd(namespace, machine, host_key, [self.operator_public_key])
-        if machine.site is not None:
-            self._answer(machine.role)
-
-    def _answer(self, role: str) -> None:
-        probe = str(Path(__file__).with_name("probe.py"))
-        self._namespaces[role].python([probe, "listen", str(ANSWER_PORT)], sys.executable)
 
     @classmethod
     def attach(cls, mesh: Mesh, identity: str, directory: Path = registry.BASE) -> Self | None:

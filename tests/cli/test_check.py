@@ -1,9 +1,11 @@
 """`meshctl check`: what it prints, where it looks, and its exit statuses."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,25 @@ def test_a_directory_without_stack_files_is_said_to_be_so(directory: Path, capsy
     assert "there is no stack file, Pulumi.<stack>.yaml, in " in capsys.readouterr().err
     assert run(["check", "-C", "nowhere"]) == 2
     assert capsys.readouterr().err == "meshctl: nowhere is no directory\n"
+
+
+@pytest.fixture
+def closed(directory: Path) -> Iterator[None]:
+    """A directory that nobody may read but root, who the test is not meanwhile."""
+    (directory / "closed/deeper").mkdir(parents=True)
+    (directory / "closed").chmod(0)
+    user = os.geteuid()
+    os.seteuid(65534 if user == 0 else user)
+    yield
+    os.seteuid(user)
+    (directory / "closed").chmod(0o700)
+
+
+@pytest.mark.usefixtures("closed")
+@pytest.mark.parametrize("place", ["closed", "closed/deeper"])
+def test_a_directory_that_may_not_be_read_is_said_to_be_so(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", "-C", place]) == 2
+    assert capsys.readouterr().err == f"meshctl: {place} cannot be read: Permission denied\n"
 
 
 @pytest.mark.parametrize("option", ["-C", "--directory"])

@@ -11,12 +11,15 @@ import yaml
 from lab.commandplugin import command_plugin
 from lab.deployment import CHECKOUT, Deployment, Outcome
 from lab.matrix import Matrix
-from lab.probing import measure, probes
+from lab.measuring import measure
+from lab.policy import judge
+from lab.probing import probes
 from lab.project import PROGRAM
 from lab.toolchain import Engine
 from lab.world import World
 from mesh.config import parse
 from mesh.config.stackfile import read_stack_file
+from mesh.model import Mesh
 
 STACK = "test"
 
@@ -32,8 +35,7 @@ class Environment:
         self.config: dict[str, Any] = deepcopy(dict(config))
         self._engine = engine
         self._write_file()
-        mesh = parse(read_stack_file(self._file.read_text()))
-        self.world = World(mesh, f"test-{os.getpid()}-{directory.name.lower().replace('_', '-')[:14]}".rstrip("-"))
+        self.world = World(self.mesh, f"test-{os.getpid()}-{directory.name.lower().replace('_', '-')[:14]}".rstrip("-"))
         self.deployment = Deployment(self.world, STACK, engine.root, **deployment)
 
     def start(self) -> None:
@@ -60,10 +62,16 @@ class Environment:
         assert outcome.failure is None, outcome.failure + outcome.stderr
         return outcome
 
-    def probe(self) -> Matrix:
-        """Every pair, compared with what the grants of the present config say."""
-        mesh = parse(read_stack_file(self._file.read_text()))
-        return Matrix.of(measure(self.world, probes(mesh, self.world.topology)))
+    @property
+    def mesh(self) -> Mesh:
+        """What the present config says."""
+        return parse(read_stack_file(self._file.read_text()))
+
+    def probe(self, *, everywhere: bool = False) -> Matrix:
+        """Every pair, compared with what the grants of the present config say, read plainly."""
+        mesh = self.mesh
+        wanted = probes(mesh, self.world.topology, judge(mesh), everywhere=everywhere)
+        return Matrix.of(measure(self.world, wanted), [network for site in mesh.sites for network in site.networks])
 
     def on(self, site: str, script: str) -> str:
         """What a shell script prints on a site's host, as root."""
@@ -79,4 +87,5 @@ def pair() -> dict[str, Any]:
     """The smallest mesh that has something to grant and something to deny: ams.lan may open to nyc.virbr0."""
     whole = sample()
     sites = {name: whole["sites"][name] for name in ("ams", "nyc")}
-    return {**whole, "sites": sites, "access": [{"from": "ams.lan", "to": "nyc.virbr0"}]}
+    access = [{"from": "ams.lan", "to": "nyc.virbr0"}]
+    return {"mesh": whole["mesh"], "ssh": whole["ssh"], "sites": sites, "access": access}

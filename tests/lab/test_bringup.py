@@ -5,7 +5,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -18,11 +19,18 @@ from lab.deployment import CHECKOUT
 from lab.namespaces import LabError
 from lab.project import PROGRAM
 from lab.toolchain import Engine
+from lab.topology import lay_out
+from mesh.model import SiteName
+from mesh.outputs import site_texts
+from mesh.plan import SitePlan
+from mesh.reachability import SiteTexts
 from tests.lab import environment
 from tests.lab.traces import marked, until
+from tests.lab.worlds import pair
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")]
 
+NYC = SiteName("nyc")
 NAME = f"bringup-{os.getpid()}"
 UP = """
 import sys
@@ -111,10 +119,30 @@ def test_up_waits_for_another_that_uses_the_lab_no_longer_than_its_patience(
     claim.end()
 
 
+def test_up_expects_what_the_hosts_texts_say_and_holds_the_grants_against_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    mesh = pair()
+    sound = bringup.expected(mesh, lay_out(mesh))
+    assert {str(probe.source) for probe in sound if probe.granted and probe.port} == {"ams.lan"}
+    assert not [probe for probe in sound if probe.disputed]
+
+    def without_the_rule(plans: Mapping[SiteName, SitePlan]) -> dict[SiteName, SiteTexts]:
+        texts = site_texts(plans)
+        lines = texts[NYC].rules_v4.splitlines(keepends=True)
+        kept = "".join(line for line in lines if not ("ams.lan -> nyc.virbr0" in line and "ACCEPT" in line))
+        return {**texts, NYC: replace(texts[NYC], rules_v4=kept)}
+
+    monkeypatch.setattr(bringup, "site_texts", without_the_rule)
+    broken = [probe for probe in bringup.expected(mesh, lay_out(mesh)) if probe.disputed]
+    assert {(str(probe.source), str(probe.destination), probe.family) for probe in broken} == {
+        ("ams.lan", "nyc.virbr0", 4)
+    }
+    assert not any(probe.granted for probe in broken)
+
+
 def test_down_names_the_labs_of_other_checkouts_and_ends_them_where_it_is_told_to(base: Path) -> None:
     assert down() == "  lab      none was running\n"
     build(f"{NAME}-other")
-    assert f"still running: {NAME}-other (other checkouts)" in down()
+    assert f"still running: {NAME}-other (of other checkouts, and perhaps in use)" in down()
     assert marked(f"{NAME}-other")
     build(NAME)
     assert down(everything=True) == f"  lab      ended: {NAME}, {NAME}-other\n"

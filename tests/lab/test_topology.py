@@ -109,6 +109,27 @@ def test_addresses_of_the_lab_itself_avoid_what_the_mesh_uses() -> None:
     assert topology.names == {"nyc.example.com": ip_address("100.64.0.2")}
 
 
+def test_addresses_of_the_lab_itself_avoid_what_other_sites_know_a_network_as() -> None:
+    known_as = network("lan", "10.1.0.0/16", advertise_as=["198.18.0.0/16"])
+    topology = lay_out(mesh(site("nyc", "10.99.0.1", known_as, endpoint="nyc.example.com")))
+    assert topology.operator == (ip_address("100.64.0.1"),)
+    assert topology.hosts[0].addresses == (ip_interface("10.1.0.10/16"),)
+
+
+def test_two_sites_with_the_same_prefix_have_hosts_of_their_own_with_the_same_addresses() -> None:
+    sites = [
+        site(name, f"10.99.0.{number}", network("lan", "192.168.122.0/24"), endpoint=f"203.0.113.{number}")
+        for number, name in enumerate(("nyc", "ams"), 1)
+    ]
+    inner = with_ssh(sites[1], host="192.168.122.7", proxy=bastion("192.0.2.1"))
+    topology = lay_out(mesh(sites[0], inner))
+    assert [host.gateway for host in topology.hosts] == ["gw-nyc", "gw-ams"]
+    assert [host.addresses for host in topology.hosts] == [(ip_interface("192.168.122.10/24"),)] * 2
+    # The address for SSH is that of one gateway; the other keeps the first of its network.
+    assert [machine.inside for machine in topology.machines[:2]] == [(), (ip_address("192.168.122.7"),)]
+    assert [str(host.routers[0]) for host in topology.hosts] == ["192.168.122.1", "192.168.122.7"]
+
+
 def test_a_mesh_that_leaves_no_address_for_the_lab_is_refused() -> None:
     full = [network("a", "198.18.0.0/15"), network("b", "100.64.0.0/10")]
     with pytest.raises(LabError, match=r"no IPv4 addresses for the lab itself; free one of 198\.18\.0\.0/15"):
@@ -116,7 +137,7 @@ def test_a_mesh_that_leaves_no_address_for_the_lab_is_refused() -> None:
 
 
 def test_the_digest_changes_with_the_machines_and_not_with_the_grants() -> None:
-    ungranted = Mesh(pair().tunnel, "wg0", 1420, 25, pair().sites, ())
+    ungranted = Mesh(pair().tunnel, "wg0", 25, pair().sites, ())
     assert lay_out(pair()).digest == lay_out(ungranted).digest
     assert lay_out(pair()).digest != lay_out(varied()).digest
 

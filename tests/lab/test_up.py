@@ -89,7 +89,11 @@ def test_rules_of_others_are_the_same_after_up_and_after_destroy(start: Start) -
         assert {rule for rule in ours if not rule.startswith((f":{OURS}", f"-A {OURS}"))} == {
             "-A FORWARD -i wg0 -j WG0-FWD",
             "-A FORWARD -o wg0 -j WG0-FWD",
+            "-A FORWARD -i wg0 -j WG0-MSS",
+            "-A FORWARD -o wg0 -j WG0-MSS",
             "-A INPUT -i wg0 -j WG0-IN",
+            "-A INPUT ! -i wg0 -j WG0-PORT",
+            "-A PREROUTING ! -i wg0 -j WG0-RAW",
             "-A PREROUTING -i wg0 -j WG0-PRE",
             "-A POSTROUTING -j WG0-POST",
         }

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from lab.matrix import Matrix
+from lab.measuring import measure
 from lab.namespaces import LabError
-from lab.probing import measure, probes
+from lab.policy import judge
+from lab.probing import probes
 from lab.world import World
 from tests.lab.traces import until
 from tests.lab.worlds import pair, ssh, varied
@@ -37,7 +39,7 @@ def test_gateways_reach_each_other_at_their_public_addresses_and_names(world: Wo
 
 def test_before_anything_is_deployed_every_granted_pair_is_blocked_and_no_other_passes(tmp_path: Path) -> None:
     with World(pair(), "blocked", tmp_path / "base") as fresh:
-        results = measure(fresh, probes(fresh.mesh, fresh.topology), within=1)
+        results = measure(fresh, probes(fresh.mesh, fresh.topology, judge(fresh.mesh)), within=1)
     matrix = Matrix.of(results)
     assert not any(result.reached for result in results)
     assert {cell.marks for cell in matrix.cells.values()} == {"✗", "·"}

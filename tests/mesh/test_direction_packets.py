@@ -59,19 +59,23 @@ def outward_flows(world: World, family: Family) -> list[Pair]:
 
 def still(world: World, family: Family, rule: str, *speakers: socket.socket) -> None:
     """Each of the ends speaks, and this rule drops it: a packet of its own, not what another end sends again."""
-    gateway = world.gateway
-    chain = rule.split()[0]
     for speaker in speakers:
-        ports = f"--sport {speaker.getsockname()[1]} --dport {speaker.getpeername()[1]}"
-        kind = "tcp" if speaker.type == socket.SOCK_STREAM else "udp"
-        # It has no target, so it counts what would meet the next rule, the one that drops.
-        counting = rule.replace(ANY_PORTS, ports) if ANY_PORTS in rule else f"{rule} -p {kind} -m {kind} {ports}"
-        rules = gateway.run("iptables-nft" if family == 4 else "ip6tables-nft", "-S", chain).splitlines()
-        place = rules.index(f"-A {rule} -j DROP")
-        gateway.restore(family, f"*filter\n-I {chain} {place} {counting.removeprefix(chain)}\nCOMMIT\n")
-        speaker.send(b"still there?")
-        until(lambda counted=counting: gateway.count(counted, family) > 0, f"{rule} drops what came by {ports}")
-        gateway.delete(family, "filter", counting)
+        _one_still(world, family, rule, speaker)
+
+
+def _one_still(world: World, family: Family, rule: str, speaker: socket.socket) -> None:
+    gateway = world.gateway
+    chain = rule.split(maxsplit=1)[0]
+    ports = f"--sport {speaker.getsockname()[1]} --dport {speaker.getpeername()[1]}"
+    kind = "tcp" if speaker.type == socket.SOCK_STREAM else "udp"
+    # It has no target, so it counts what would meet the next rule, the one that drops.
+    counting = rule.replace(ANY_PORTS, ports) if ANY_PORTS in rule else f"{rule} -p {kind} -m {kind} {ports}"
+    rules = gateway.run("iptables-nft" if family == 4 else "ip6tables-nft", "-S", chain).splitlines()
+    place = rules.index(f"-A {rule} -j DROP")
+    gateway.restore(family, f"*filter\n-I {chain} {place} {counting.removeprefix(chain)}\nCOMMIT\n")
+    speaker.send(b"still there?")
+    until(lambda: gateway.count(counting, family) > 0, f"{rule} drops what came by {ports}")
+    gateway.delete(family, "filter", counting)
 
 
 def picked_up(opener: socket.socket, server: socket.socket) -> bool:
