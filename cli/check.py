@@ -39,10 +39,10 @@ def stack_files(directory: Path, stack: str | None) -> dict[str, Path]:
     `stack` may be a full name, organization/project/stack. Raises NoStackFileError.
     """
     try:
-        if not directory.is_dir():
-            raise NoStackFileError(f"{directory} is no directory")
         # `glob` takes a directory that may not be read for an empty one.
         paths = [path for path in directory.iterdir() if path.match("Pulumi.?*.yaml")]
+    except (FileNotFoundError, NotADirectoryError):
+        raise NoStackFileError(f"{directory} is no directory") from None
     except OSError as error:
         raise NoStackFileError(f"{directory} cannot be read: {error.strerror}") from None
     there = {path.name.removeprefix("Pulumi.").removesuffix(".yaml"): path for path in paths}
