@@ -15,6 +15,6 @@ mesh = stack_mesh(lab="WIREGUARD_MESH_LAB" in os.environ)
 plans = plan(mesh)
 shown = outputs(mesh, plans)
 
-WireguardMesh("mesh", mesh=mesh, plans=plans, helper=helper_text(Path(__file__).parent / "host"))
-for name, text in shown.items():
-    pulumi.export(name, text)
+made = WireguardMesh("mesh", mesh=mesh, plans=plans, helper=helper_text(Path(__file__).parent / "host"))
+for name, value in {**shown, **made.outputs}.items():
+    pulumi.export(name, value)

@@ -12,7 +12,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 _HEAD = """\
 # Configuration
 
-<!-- Written by `python -m cli.reference` from mesh/config/schema.py. Change the descriptions there. -->
+<!-- Written by `python -m cli.reference` from the models in mesh/config/. Change the descriptions there. -->
 
 An environment is a stack, and a stack is one file: `Pulumi.<stack>.yaml`. [Pulumi.dev.yaml](../Pulumi.dev.yaml) is the
 sample, with comments. `meshctl check <stack>` reports every fault of a file, each with its line and the way out; the
@@ -20,8 +20,9 @@ program checks the same before it touches anything.
 
 - An unknown key is a fault, not ignored. A key without a value counts as left out.
 - Where the value is something `or a list`, one may be written alone. `access` and `assert` are always lists.
-- Secrets (`private_key`) are encrypted in the file: `pulumi config set --path --secret 'wireguard-mesh:PLACE'`, where
-  PLACE is like `sites.nyc.private_key`. In plain text they are a fault, and so is an encrypted value that is no secret.
+- Secrets (`private_key`, `token`) are encrypted in the file, by `pulumi config set --path --secret
+  'wireguard-mesh:PLACE'`, where PLACE is like `sites.nyc.private_key`. In plain text they are a fault, and so is an
+  encrypted value that is no secret.
 - Sites, networks and groups are named by DNS labels: up to 63 of a-z, 0-9 and -, and not `secure`. Their order in the
   file means nothing; the engine sorts them by name.
 - A selector names hosts: `site.network`, a network; `site`, the site's host itself; `site.*`, every network of the
@@ -32,9 +33,13 @@ program checks the same before it touches anything.
   and `icmp` has none. Echo between the sites' own addresses in the tunnel always passes, for diagnosis.
 - No two networks of a mesh overlap, nor does one overlap the tunnel's network or contain an endpoint's address. What
   counts is what a network is advertised as: two sites may have the same `cidr` where both have `advertise_as`.
-- A network that is opened to other sites says how answers come back, by `masquerade` or `return_route`.
-- `meshctl check` warns of a grant that another one contains, and of `return_route` beside `masquerade`. These are no
-  faults.
+- A network that is opened to other sites says how answers come back, by `masquerade` or `return_route`. Behind a
+  machine in a cloud that is said already: on AWS by route tables, at DigitalOcean by masquerading.
+- A machine in a cloud is made with its firewall. SSH is let in from `operators` only, which therefore is required, and
+  WireGuard from what the other sites of its grants send from; its networks lie in its VPC.
+- `meshctl check` warns of a grant that another one contains, of `return_route` beside `masquerade`, of `operators` that
+  are the whole internet, and of a colo without `sends_from` and without a fixed address that has peers in clouds. These
+  are no faults.
 - Hosts at addresses and names kept for documentation are a fault. In the sample, the stack `dev`, `meshctl check` only
   notes them, since the lab takes them; a real `pulumi up` refuses them there as well.
 """

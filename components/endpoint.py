@@ -1,5 +1,6 @@
 """A site's WireGuard endpoint: the three remote commands that put it on a host and confirm it."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import pulumi
@@ -13,7 +14,8 @@ from mesh.commands import Commands
 class Endpoint(pulumi.ComponentResource):
     """`host` (the helper and its packages), `config` (the bundle), `confirm` (from a connection of its own).
 
-    `helper` is the host program's text. `bundle` is secret: it holds the site's private key.
+    `helper` is the host program's text. `bundle` is secret: it holds the site's private key. Nothing is dialled before
+    what is in `after` is there.
     """
 
     def __init__(
@@ -21,38 +23,40 @@ class Endpoint(pulumi.ComponentResource):
         name: str,
         *,
         machine: Machine,
+        after: Sequence[pulumi.Resource],
         commands: Commands,
         helper: str,
         bundle: pulumi.Output[Bundle],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("wireguard-mesh:index:Endpoint", name, None, opts)
-        command = partial(
-            remote.Command,
-            connection=machine.connection,
-            logging=remote.Logging.NONE,
-            add_previous_output_in_env=False,
-        )
+        command = partial(remote.Command, logging=remote.Logging.NONE, add_previous_output_in_env=False)
+        # A machine that goes with its site is not cleaned first, and one that is replaced takes these along.
+        options = partial(pulumi.ResourceOptions, parent=self, deleted_with=machine.gone_with)
         self.host = command(
             f"{name}-host",
+            connection=machine.first_connection,
             create=commands.install,
             delete=commands.remove,
-            stdin=helper,
+            # A blank machine that took over address and host key would change nothing else here.
+            stdin=pulumi.Output.concat(helper, "# for machine ", machine.machine_id, "\n"),
             # Another interface name is another set of files, chains and units: the old ones go first.
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, replace_on_changes=["delete"]),
+            opts=options(depends_on=after, delete_before_replace=True, replace_on_changes=["delete"]),
         )
         self.config = command(
             f"{name}-config",
+            connection=machine.connection,
             create=commands.apply,
             stdin=bundle.apply(_text),
             # A host that was emptied and installed again has nothing to go on with until it gets its bundle.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.host], replace_with=[self.host]),
+            opts=options(depends_on=[self.host], replace_with=[self.host]),
         )
         self.confirm = command(
             f"{name}-confirm",
+            connection=machine.connection,
             create=commands.confirm,
             stdin=bundle.apply(_generation),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.config], replace_with=[self.host]),
+            opts=options(depends_on=[self.config], replace_with=[self.host]),
         )
         self.register_outputs({})
 

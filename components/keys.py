@@ -1,10 +1,11 @@
-"""The mesh's keys: made once, and kept as secrets in the state by pulumi.Stash."""
+"""The keys that the program makes: each made once, and kept as a secret in the state by pulumi.Stash."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pulumi
 
+from mesh import sshkeys
 from mesh.keyring import KeyRing
 from mesh.keys import generate_private_key, generate_root
 from mesh.model import Mesh, Secret
@@ -16,23 +17,35 @@ GENERATION = 1
 def key_ring(mesh: Mesh, parent: pulumi.Resource) -> pulumi.Output[KeyRing]:
     """All keys of the mesh as one secret output: each site's private key, and the root of the preshared keys."""
     private = {site.name: _private_key(site.name, site.private_key, parent) for site in mesh.sites}
-    root = _stash(f"preshared-{GENERATION}", generate_root, parent)
+    root = kept(f"preshared-{GENERATION}", generate_root, parent)
     return pulumi.Output.all(private=pulumi.Output.all(**private), root=root).apply(_ring)
 
 
-def _private_key(site: str, own: Secret | None, parent: pulumi.Resource) -> pulumi.Output[str]:
-    if own is not None:
-        return pulumi.Output.secret(own.reveal())
-    return _stash(f"{site}-key-{GENERATION}", lambda: generate_private_key().reveal(), parent)
+def operator_key(mesh: Mesh, parent: pulumi.Resource) -> pulumi.Output[str]:
+    """The SSH key that opens machines in clouds: the operator's own, or one that is made for the stack."""
+    if mesh.operator_key is not None:
+        return pulumi.Output.secret(mesh.operator_key.reveal())
+    return kept(f"operator-key-{GENERATION}", sshkeys.generate, parent)
 
 
-def _stash(name: str, generate: Callable[[], str], parent: pulumi.Resource) -> pulumi.Output[str]:
+def host_key(site: str, parent: pulumi.Resource) -> pulumi.Output[str]:
+    """The private SSH host key of a site's machine, which it shares with each that takes its place."""
+    return kept(f"{site}-host-key-{GENERATION}", sshkeys.generate, parent)
+
+
+def kept(name: str, generate: Callable[[], str], parent: pulumi.Resource) -> pulumi.Output[str]:
     """A secret that is made at the first `up` and kept from then on: later inputs are throw-aways, and ignored."""
     return pulumi.Stash(
         name,
         input=pulumi.Output.secret(generate()),
         opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["input"]),
     ).output
+
+
+def _private_key(site: str, own: Secret | None, parent: pulumi.Resource) -> pulumi.Output[str]:
+    if own is not None:
+        return pulumi.Output.secret(own.reveal())
+    return kept(f"{site}-key-{GENERATION}", lambda: generate_private_key().reveal(), parent)
 
 
 def _ring(values: Mapping[str, Any]) -> KeyRing:

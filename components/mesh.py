@@ -1,23 +1,27 @@
-"""The whole mesh: its keys, and an endpoint for each site."""
+"""The whole mesh: its keys, a machine for each site, and an endpoint on each machine."""
 
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any, cast
+from collections.abc import Mapping
+from functools import cache, partial
+from typing import Any
 
 import pulumi
 
 from components.endpoint import Endpoint
-from components.keys import key_ring
-from components.site import machine
+from components.keys import key_ring, operator_key
+from components.site import Ground, Machine, machine
 from mesh.bundle import Bundle
 from mesh.commands import Commands
 from mesh.keyring import KeyRing
-from mesh.model import Mesh, Site, SiteName
+from mesh.model import Mesh, SiteName
 from mesh.plan import SitePlan
 
 
 class WireguardMesh(pulumi.ComponentResource):
-    """Every site of `mesh`, joined as `plans` says. `helper` is the text of the program that the endpoints run."""
+    """Every site of `mesh`, joined as `plans` says. `helper` is the text of the program that the endpoints run.
+
+    `outputs` are those that only an `up` makes known, by name: of each site in a cloud `SITE.address` and what its kind
+    shows besides. A secret is none of them: Pulumi's SDK writes a stack's outputs into the engine's log, secret or not.
+    """
 
     def __init__(
         self,
@@ -30,21 +34,44 @@ class WireguardMesh(pulumi.ComponentResource):
     ) -> None:
         super().__init__("wireguard-mesh:index:WireguardMesh", name, None, opts)
         keys = key_ring(mesh, parent=self)
-        self.endpoints = {site.name: self._endpoint(site, plans[site.name], keys, helper) for site in mesh.sites}
+        ground = Ground(mesh, self, cache(partial(operator_key, mesh, self)))
+        # All machines first, since firewalls let in the addresses of others; then the firewalls, and only then a dial.
+        # A site's routes come last and so go first, before the site that they lead to.
+        machines = {site: machine(plan, ground) for site, plan in plans.items()}
+        given = {site.name: machines[site.name].address for site in mesh.sites if site.endpoint.host is None}
+        self.endpoints = {site: self._endpoint(plan, machines, keys, given, helper) for site, plan in plans.items()}
+        reached = {site: endpoint.host for site, endpoint in self.endpoints.items()}
+        for its in machines.values():
+            its.route(reached)
+        self.outputs: dict[str, pulumi.Output[str]] = {
+            f"{site}.{what}": shown for site, its in machines.items() for what, shown in its.shows.items()
+        }
         self.register_outputs({})
 
-    def _endpoint(self, site: Site, plan: SitePlan, keys: pulumi.Output[KeyRing], helper: str) -> Endpoint:
-        its = machine(site)
+    def _endpoint(
+        self,
+        plan: SitePlan,
+        machines: Mapping[SiteName, Machine],
+        keys: pulumi.Output[KeyRing],
+        given: Mapping[SiteName, pulumi.Input[str]],
+        helper: str,
+    ) -> Endpoint:
+        site = plan.site.name
+        its = machines[site]
+        # Its own address is none of its business: where that changes alone, its bundle stays.
+        addresses = {peer: address for peer, address in given.items() if peer != site}
+        known = pulumi.Output.all(keys=keys, machine=its.machine_id, addresses=pulumi.Output.all(**addresses))
         return Endpoint(
-            site.name,
+            site,
             machine=its,
-            commands=Commands(plan.interface, site.name),
+            after=its.join(machines),
+            commands=Commands(plan.interface, site),
             helper=helper,
-            bundle=pulumi.Output.all(keys, its.machine_id).apply(partial(_bundle, plan)),
+            bundle=known.apply(partial(_bundle, plan)),
             opts=pulumi.ResourceOptions(parent=self),
         )
 
 
-def _bundle(plan: SitePlan, values: Sequence[Any]) -> Bundle:
-    keys, machine_id = cast("tuple[KeyRing, str]", values)
-    return keys.bundle(plan, machine_id)
+def _bundle(plan: SitePlan, known: Mapping[str, Any]) -> Bundle:
+    keys: KeyRing = known["keys"]
+    return keys.bundle(plan, known["machine"], known["addresses"])

@@ -16,6 +16,8 @@ from lab.deployment import CHECKOUT, Deployment, Outcome
 from lab.matrix import Matrix
 from lab.measuring import measure
 from lab.namespaces import LabError
+from lab.plugins import install_cloud_plugins
+from lab.plugins.versions import AWS, DIGITALOCEAN
 from lab.probing import Probe, probes
 from lab.progress import Screen, elapsed
 from lab.toolchain import Engine, engine
@@ -136,6 +138,9 @@ def _deploy(world: World, stack: str, tools: Engine, screen: Screen, console: Co
         say(console, "engine", "an earlier run was killed: its engine is ended, and its lock on the state removed")
     plugin = command_plugin(tools, deployment.pulumi_home, screen)
     say(console, "plugin", f"command {plugin.version}, {plugin.origin}")
+    if world.clouds:
+        install_cloud_plugins(deployment.pulumi_home, Path(sys.executable))
+        say(console, "plugin", f"aws {AWS} and digitalocean {DIGITALOCEAN}, the stand-ins: machines are the lab's own")
     deployment.take_over(CHECKOUT)
     start = time.monotonic()
     commands: set[str] = set()
@@ -157,6 +162,8 @@ def _tell_failure(world: World, outcome: Outcome, console: Console) -> None:
     """What went wrong, resource by resource, without the engine's account of everything else."""
     for name, message in outcome.errors or (("", str(outcome.failure).strip()),):
         console.print(f"\n{name}: {message}".removeprefix("\n: "), style="red", markup=False, highlight=False)
+    for told in world.clouds.told if world.clouds else ():
+        console.print(f"\n{told}", style="red", markup=False, highlight=False)
     log = world.path / "up.log"
     log.write_text(f"{outcome.failure}\n{outcome.stderr}")
     console.print(f"\nAll that the engine said is in {log}", markup=False, highlight=False, soft_wrap=True)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ Listener = Callable[[dict[str, Any]], None]
 class Outcome:
     """How an operation ended. `failure` is the engine's own text, None where it succeeded; `changes` counts by kind.
 
-    `errors` are those of single resources: a name, and what was said of it.
+    `errors` are those of single resources: a name, and what was said of it. `outputs` are the stack's after an up,
+    without secret ones. `stderr` has also what the lab's clouds said of machines that do not boot.
     """
 
     failure: str | None
@@ -33,6 +35,7 @@ class Outcome:
     warnings: tuple[str, ...]
     errors: tuple[tuple[str, str], ...]
     stderr: str
+    outputs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def nothing_changed(self) -> bool:
@@ -93,21 +96,39 @@ class Deployment:
         event_log: Path | None = None,
         replace: Sequence[str] = (),
     ) -> Outcome:
-        """Runs up, preview or destroy to its end. A failure of the engine is an outcome, not an exception."""
+        """Runs up, preview or destroy to its end. A failure of the engine is an outcome, not an exception.
+
+        Meanwhile the lab's clouds answer the plugins. After an up the hosts in networks without route tables have the
+        routes that the stack's outputs give for them.
+        """
         self.state.mkdir(exist_ok=True)
-        request = Request(
-            operation=operation,
-            project=str(self.project),
-            stack=self.stack,
-            engine=str(self.engine),
-            pulumi_home=str(self.pulumi_home),
-            environment=self.engine_environment(),
-            secrets={**self._operator_key(), **self.secrets},
-            event_log=None if event_log is None else str(event_log),
-            replace=list(replace),
-        )
-        log = self.world.path / "engine.log"
-        with log.open("w+") as stderr:
+        clouds = self.world.clouds
+        with clouds.serving() if clouds else nullcontext(dict[str, str]()) as environment:
+            request = Request(
+                operation=operation,
+                project=str(self.project),
+                stack=self.stack,
+                engine=str(self.engine),
+                pulumi_home=str(self.pulumi_home),
+                environment={**environment, **self.engine_environment()},
+                secrets={**self._operator_key(), **self.secrets},
+                event_log=None if event_log is None else str(event_log),
+                replace=list(replace),
+            )
+            end, warnings, errors, said = self._engine(request, listener or _ignore)
+        said += "".join(f"{told}\n" for told in (clouds.told if clouds else ()))
+        result = end.get("result", {})
+        failure = end.get("failure") if result else end.get("failure", f"the engine's process ended early:\n{said}")
+        outputs = result.get("outputs", {})
+        if clouds and operation == "up" and failure is None:
+            clouds.tell_hosts(outputs)
+        return Outcome(failure, result.get("changes", {}), result.get("stdout", ""), warnings, errors, said, outputs)
+
+    def _engine(
+        self, request: Request, listener: Listener
+    ) -> tuple[dict[str, Any], tuple[str, ...], tuple[tuple[str, str], ...], str]:
+        """The end, the warnings, the errors, and what was said beside."""
+        with (self.world.path / "engine.log").open("w+") as stderr:
             with subprocess.Popen(
                 self.world.operator_command([sys.executable, "-m", "lab.engine"], CHECKOUT),
                 stdin=subprocess.PIPE,
@@ -120,12 +141,9 @@ class Deployment:
                     raise RuntimeError("no pipes to the engine")
                 process.stdin.write(request.to_json())
                 process.stdin.close()
-                end, warnings, errors = _follow(process.stdout, listener or _ignore)
+                followed = _follow(process.stdout, listener)
             stderr.seek(0)
-            said = stderr.read()
-        result = end.get("result", {})
-        failure = end.get("failure") if result else end.get("failure", f"the engine's process ended early:\n{said}")
-        return Outcome(failure, result.get("changes", {}), result.get("stdout", ""), warnings, errors, said)
+            return *followed, stderr.read()
 
     def _operator_key(self) -> dict[str, str]:
         if self.agent is not None:

@@ -114,7 +114,10 @@ def _operate(stack: automation.Stack, request: Request, on_event: Callable[[Engi
         done = stack.destroy(on_event=on_event, color="never", suppress_progress=True, show_secrets=False)
     else:
         raise ValueError(f"unknown operation {operation!r}")
-    return {"stdout": done.stdout, "changes": dict(done.summary.resource_changes or {})}
+    result = {"stdout": done.stdout, "changes": dict(done.summary.resource_changes or {})}
+    if isinstance(done, automation.UpResult):
+        result["outputs"] = {name: output.value for name, output in done.outputs.items() if not output.secret}
+    return result
 
 
 def _recorder(emit: Emit, log: Path | None) -> Callable[[EngineEvent], None]:

@@ -3,7 +3,7 @@
 import re
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -11,14 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from lab.namespaces import LabError, Namespace
-from lab.topology import Machine
 from mesh.model import IPAddress
 
 _SSHD_CONFIG = """\
 # Made for the lab. An engine opens dozens of connections at once (MaxStartups).
 {ports}
 HostKey /etc/ssh/lab/host_key
-AuthorizedKeysFile /etc/ssh/lab/authorized_keys
+AuthorizedKeysFile /etc/ssh/lab/authorized_keys/%u
 PidFile /run/sshd.pid
 PermitRootLogin prohibit-password
 PasswordAuthentication no
@@ -98,13 +97,18 @@ def _file_name(user: str) -> str:
     return "lab-" + re.sub(r"[^A-Za-z0-9-]", "-", user)
 
 
-def start_sshd(namespace: Namespace, machine: Machine, host_key: KeyPair, authorized: Iterable[str]) -> None:
-    """Starts sshd with this host key, open to these public keys only, and returns when it listens."""
-    for user in machine.users:
+def start_sshd(
+    namespace: Namespace, ports: Iterable[int], authorized: Mapping[str, Sequence[str]], host_key: str
+) -> None:
+    """Starts sshd with this private host key, and returns when it listens.
+
+    `authorized` are the users that it lets in, each with the lines of an authorized_keys file.
+    """
+    for user, keys in authorized.items():
         admit(namespace, user)
-    namespace.write("/etc/ssh/lab/host_key", host_key.private, mode=0o600)
-    namespace.write("/etc/ssh/lab/authorized_keys", "".join(f"{key}\n" for key in authorized))
-    config = _SSHD_CONFIG.format(ports="\n".join(f"Port {port}" for port in machine.ports))
+        namespace.write(f"/etc/ssh/lab/authorized_keys/{user}", "".join(f"{key}\n" for key in keys))
+    namespace.write("/etc/ssh/lab/host_key", host_key, mode=0o600)
+    config = _SSHD_CONFIG.format(ports="\n".join(f"Port {port}" for port in ports))
     if _sshd_version() >= (9, 8):
         config += "PerSourcePenalties no\n"  # the lab's operator is every client, and is told no on purpose in tests
     namespace.write("/etc/ssh/lab/sshd_config", config)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # First process of one of the lab's machines: its mounts and kernel settings, then nothing but waiting.
-# usage: machine.sh internet|operator|gateway|host HOSTNAME LAB     (in new namespaces; prints its process id when done)
+# usage: machine.sh internet|router|operator|gateway|host HOSTNAME LAB     (in new namespaces; prints its process id when done)
 # LAB is the directory of the lab that it belongs to.
 set -eu
 
@@ -53,13 +53,25 @@ ipv6/conf/default/dad_transmits 0
 ipv6/conf/default/accept_ra 0
 END
 
-case $1 in
-internet)
+# A packet may leave by the link that it came by: from one machine in a VPC to the public address of another.
+forwards() {
     settings <<END
 ipv4/ip_forward 1
 ipv4/conf/all/rp_filter 0
 ipv4/conf/default/rp_filter 0
+ipv4/conf/all/send_redirects 0
+ipv4/conf/default/send_redirects 0
 ipv6/conf/all/forwarding 1
+END
+}
+
+case $1 in
+internet) forwards ;;
+router)
+    forwards
+    # For a machine its whole subnet is on its link, as it is in clouds; the router answers for all others there.
+    settings <<END
+ipv4/conf/default/proxy_arp 1
 END
     ;;
 operator)

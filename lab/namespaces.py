@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, TypeAlias, cast
 
-Kind: TypeAlias = Literal["internet", "operator", "gateway", "host"]
+Kind: TypeAlias = Literal["internet", "router", "operator", "gateway", "host"]
 
 # The variable that marks every process of a lab with the lab's identity and the process's role.
 MARK = "WIREGUARD_MESH_LAB"
@@ -118,11 +118,15 @@ class Namespace:
             raise LabError(_failure(f"{self.name}: {' '.join(argv)}", done))
         return done.stdout
 
-    def ip(self, lines: Sequence[str]) -> None:
-        """Carries out ip(8) commands, one a line, up to the first that fails (LabError)."""
+    def ip(self, lines: Sequence[str], *options: str, check: bool = True) -> None:
+        """Carries out ip(8) commands, one a line, up to the first that fails (LabError); without `check`, all of them.
+
+        `options` are ip's own, for every line.
+        """
         enter = ["nsenter", f"--target={self.pid}", "--net", "--"]
-        done = run([*enter, "ip", "-batch", "-"], input="".join(f"{line}\n" for line in lines), env={"PATH": PATH})
-        if done.returncode != 0:
+        program = ["ip", *options, *([] if check else ["-force"]), "-batch", "-"]
+        done = run([*enter, *program], input="".join(f"{line}\n" for line in lines), env={"PATH": PATH})
+        if check and done.returncode != 0:
             raise LabError(_failure(f"{self.name}: ip", done))
 
     def path(self, path: str) -> Path:

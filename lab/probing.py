@@ -215,9 +215,9 @@ class _Pairs:
         if network is None or not network.masquerade:
             return own.known_as
         routers = self.topology.lan_host(str(destination)).routers
-        router = next(router for router in routers if router.version == own.real.version)
         # A gateway without an IPv6 address in the network takes one that it has elsewhere, and the kernel says which.
-        return None if router.is_link_local and router.version == 6 else router
+        found = [router for router in routers if router.version == own.real.version]
+        return found[0] if found and not (found[0].version == 6 and found[0].is_link_local) else None
 
 
 def _ports(granted: Iterable[Service]) -> frozenset[int]:

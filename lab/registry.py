@@ -117,6 +117,14 @@ def join(base: Path, identity: str) -> Claim | None:
     return None
 
 
+def keeper(path: Path) -> Process:
+    """The process under which everything in a lab runs. Raises LabError where the lab has none."""
+    processes = _recorded(path)
+    if not processes:
+        raise LabError(f"the lab {path.name} does not run")
+    return processes[0]
+
+
 def staying(base: Path) -> list[str]:
     """The identities of the labs that stay and run, whether or not somebody uses them."""
     return sorted(path.name for path in base.iterdir() if _stays(path)) if base.is_dir() else []

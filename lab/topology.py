@@ -1,21 +1,14 @@
 """What a mesh needs of the lab: machines, their addresses, bridges, links and names. Pure."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from ipaddress import (
-    IPv4Interface,
-    IPv4Network,
-    IPv6Interface,
-    IPv6Network,
-    ip_address,
-    ip_interface,
-    ip_network,
-)
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, ip_address, ip_interface
 from typing import TypeAlias
 
+from lab.addresses import Spare
 from lab.namespaces import LabError
-from mesh.model import IPAddress, IPNetwork, Mesh, Network, Site, SiteName, Ssh
+from mesh.model import Aws, Colo, DigitalOcean, IPAddress, IPNetwork, Mesh, Network, Site, SiteName, Ssh
 
 IPInterface: TypeAlias = IPv4Interface | IPv6Interface
 
@@ -23,12 +16,6 @@ IPInterface: TypeAlias = IPv4Interface | IPv6Interface
 # a network that has no room for one.
 ROUTER = (ip_address("169.254.0.1"), ip_address("fe80::1"))
 UNNUMBERED = (ip_address("169.254.0.2"), ip_address("fe80::2"))
-
-# Where addresses come from that the config does not say: set aside for benchmarks, shared and private use
-# (RFC 2544, RFC 6598, RFC 5180, RFC 4193). The first that overlaps nothing of the mesh is taken.
-_SPARE: tuple[IPNetwork, ...] = tuple(
-    ip_network(text) for text in ("198.18.0.0/15", "100.64.0.0/10", "2001:2::/48", "fd77:6d:6c61::/48")
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +48,11 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class LanHost:
-    """A machine in a network behind a gateway, reached from the gateway through `port` of `bridge`."""
+    """A machine in a network behind a gateway, reached from the gateway through `port` of `bridge`.
+
+    `routers` are the gateway's own addresses in the network. In a cloud the gateway is not there from the start: there
+    `routers` is empty until it is known, there is no `port`, and `bridge` names the host's own interface into the VPC.
+    """
 
     role: str
     hostname: str
@@ -72,21 +63,42 @@ class LanHost:
     addresses: tuple[IPInterface, ...]
     routers: tuple[IPAddress, ...]
 
+    @property
+    def in_cloud(self) -> bool:
+        """True where a cloud's fabric, and no bridge of the gateway, leads to it."""
+        return not self.port
+
+
+@dataclass(frozen=True, slots=True)
+class CloudSite:
+    """A site whose gateway a cloud makes, and what has to be there for it before: an existing VPC, in `kind`."""
+
+    site: SiteName
+    kind: Aws | DigitalOcean
+    networks: tuple[Network, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """Everything in the lab. `names` are the config's DNS names; `access` gives the role of each host in the config."""
+    """Everything in the lab. `names` are the config's DNS names; `access` gives the role of each host in the config.
+
+    `clouds` are the sites in clouds, which have no machine here; `pools` are the public addresses that each cloud gives
+    out.
+    """
 
     machines: tuple[Machine, ...]
     hosts: tuple[LanHost, ...]
     operator: tuple[IPAddress, ...]
     names: Mapping[str, IPAddress]
     access: Mapping[str, str]
+    clouds: tuple[CloudSite, ...] = ()
+    pools: Mapping[str, IPv4Network] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
-        """The same for equal topologies only."""
-        return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
+        """The same for equal topologies only. What a machine in a cloud is to be like is no part of it."""
+        bare = (replace(self, clouds=()), [(site.site, site.kind.region, site.kind.vpc) for site in self.clouds])
+        return hashlib.sha256(repr(bare).encode()).hexdigest()[:16]
 
     def lan_host(self, network: str) -> LanHost:
         """The host in a network, by its full name `site.network`. Raises KeyError where there is none."""
@@ -100,25 +112,29 @@ def lay_out(mesh: Mesh) -> Topology:
     """The lab's topology for a mesh.
 
     Every machine has an address of each family that any public address of the mesh is of, so that a machine with only
-    an IPv6 address can send to one with only an IPv4 address, as one behind a provider's NAT could.
+    an IPv6 address can send to one with only an IPv4 address, as one behind a provider's NAT could. The operator has
+    addresses out of the mesh's `operators`, where it says any.
     Raises LabError where two machines would need the same address.
     """
     drafts = _machines(mesh)
     access = {host: draft.role for draft in drafts for host in draft.hosts}
     literals = [address for host in access if (address := _literal(host))]
     families = [4, 6] if any(address.version == 6 for address in literals) else [4]
-    spare = {family: _spare(mesh, family, literals) for family in (4, 6)}
-    operator = tuple(next(spare[family]) for family in families)
+    spare = Spare(mesh, literals)
+    operator = tuple(spare.operator(family) for family in families)
     names: dict[str, IPAddress] = {}
     machines: list[Machine] = []
     hosts: list[LanHost] = []
     for draft in drafts:
+        if draft.in_cloud:
+            hosts.extend(_cloud_host(network) for network in draft.networks)
+            continue
         taken = {mesh.interface, *(network.interface for network in draft.networks)}
         inside = [address for address in draft.literals if any(address in cidr for cidr in draft.cidrs)]
         addresses = [address for address in draft.literals if address not in inside]
         named = [host for host in draft.hosts if not _literal(host)]
         missing = [family for family in families if not any(address.version == family for address in addresses)]
-        fresh = [next(spare[family]) for family in ([4] if named and 4 not in missing else []) + missing]
+        fresh = [spare.next(family) for family in ([4] if named and 4 not in missing else []) + missing]
         for host in named:
             names[host] = next(address for address in fresh if address.version == 4)
         bridges = {network.interface: Bridge(network.interface, ()) for network in draft.networks}
@@ -141,7 +157,11 @@ def lay_out(mesh: Mesh) -> Topology:
                 users=tuple(dict.fromkeys(draft.users)),
             )
         )
-    return Topology(tuple(machines), tuple(hosts), operator, names, access)
+    clouds = tuple(
+        CloudSite(site.name, site.kind, site.networks) for site in mesh.sites if not isinstance(site.kind, Colo)
+    )
+    pools = spare.clouds("aws", "digitalocean") if clouds else {}
+    return Topology(tuple(machines), tuple(hosts), operator, names, access, clouds, pools)
 
 
 @dataclass(slots=True)
@@ -153,6 +173,7 @@ class _Draft:
     hosts: list[str]
     ports: list[int] = field(default_factory=list)
     users: list[str] = field(default_factory=list)
+    in_cloud: bool = False
 
     @property
     def cidrs(self) -> list[IPNetwork]:
@@ -168,7 +189,10 @@ def _machines(mesh: Mesh) -> list[_Draft]:
     drafts: list[_Draft] = []
     by_host: dict[str, _Draft] = {}
     for site in mesh.sites:
-        draft = _Draft(f"gw-{site.name}", site.name, site.name, site.networks, _public_hosts(site))
+        if not isinstance(site.kind, Colo):
+            drafts.append(_Draft(f"gw-{site.name}", site.name, site.name, site.networks, [], in_cloud=True))
+            continue
+        draft = _Draft(f"gw-{site.name}", site.name, site.name, site.networks, _public_hosts(site, site.kind))
         draft.ports.append(site.kind.ssh.port)
         draft.users.append(site.kind.ssh.user)
         for host in draft.hosts:
@@ -186,14 +210,14 @@ def _machines(mesh: Mesh) -> list[_Draft]:
     return drafts
 
 
-def _public_hosts(site: Site) -> list[str]:
+def _public_hosts(site: Site, colo: Colo) -> list[str]:
     """The endpoint's first: it is the address that the gateway sends from."""
-    return list(dict.fromkeys([site.endpoint.host, site.kind.ssh.host]))
+    return list(dict.fromkeys([site.endpoint.host or colo.ssh.host, colo.ssh.host]))
 
 
 def _proxies(mesh: Mesh) -> Iterator[Ssh]:
     for site in mesh.sites:
-        proxy = site.kind.ssh.proxy
+        proxy = site.kind.ssh.proxy if isinstance(site.kind, Colo) else None
         while proxy:
             yield proxy
             proxy = proxy.proxy
@@ -204,26 +228,6 @@ def _literal(host: str) -> IPAddress | None:
         return ip_address(host)
     except ValueError:
         return None
-
-
-def _spare(mesh: Mesh, family: int, used: Iterable[IPAddress]) -> Iterator[IPAddress]:
-    networks = [network for site in mesh.sites for network in site.networks]
-    prefixes = [*mesh.tunnel, *(cidr for network in networks for cidr in (*network.cidrs, *network.advertise_as))]
-    taken = set(used)
-    for pool in _SPARE:
-        if pool.version == family and not any(_overlap(pool, prefix) for prefix in prefixes):
-            yield from (address for address in (pool[index] for index in range(1, 65536)) if address not in taken)
-    raise LabError(f"the mesh leaves no IPv{family} addresses for the lab itself; free one of {_pools(family)}")
-
-
-def _pools(family: int) -> str:
-    return ", ".join(str(pool) for pool in _SPARE if pool.version == family)
-
-
-def _overlap(a: IPNetwork, b: IPNetwork) -> bool:
-    if isinstance(a, IPv4Network) and isinstance(b, IPv4Network):
-        return a.overlaps(b)
-    return isinstance(a, IPv6Network) and isinstance(b, IPv6Network) and a.overlaps(b)
 
 
 def _unused(stem: str, taken: Iterable[str]) -> str:
@@ -266,3 +270,25 @@ def _lan(
         routers=tuple(router.ip for router in routers),
     )
     return tuple(routers), lan_host
+
+
+def with_gateways(topology: Topology, addresses: Callable[[SiteName], Iterable[IPAddress]]) -> Topology:
+    """The same, with what gateways in clouds have as `addresses` in their VPCs as the routers of the hosts there."""
+    routers = {f"gw-{site.site}": tuple(addresses(site.site)) for site in topology.clouds}
+    hosts = (replace(host, routers=routers[host.gateway]) if host.in_cloud else host for host in topology.hosts)
+    return replace(topology, hosts=tuple(hosts))
+
+
+def _cloud_host(network: Network) -> LanHost:
+    """The host in a network of a cloud: the tenth address, or the only one."""
+    addresses = (ip_interface(f"{cidr[min(10, cidr.num_addresses - 1)]}/{cidr.prefixlen}") for cidr in network.cidrs)
+    return LanHost(
+        role=f"lan-{network}",
+        hostname=f"{network.name}.{network.site}",
+        network=str(network),
+        gateway=f"gw-{network.site}",
+        bridge=network.interface,
+        port="",
+        addresses=tuple(addresses),
+        routers=(),
+    )

@@ -3,8 +3,10 @@
                       operator
                          |
       gw-nyc ------- internet ------- gw-ams        each line is a veth pair; nothing leads to the machine itself
-        | virbr0         |              | lan
-    lan-nyc.virbr0   bastion-1      lan-ams.lan
+        | virbr0       |   |            | lan
+    lan-nyc.virbr0     |  bastion-1   lan-ams.lan
+                       |
+       the router of a VPC, once an account has one (lab/clouds): gateways and hosts in clouds are linked to it
 
 Each is a network namespace held by a process; all these processes live under one (namespaces.Keeper), so that its end
 is the end of every process, network and mount of the lab.
@@ -19,8 +21,11 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from lab import gateway, links, registry
-from lab.namespaces import Keeper, Kind, LabError, Namespace, launch
-from lab.topology import Machine, Topology, lay_out
+from lab.clouds.fabric import Surroundings
+from lab.clouds.pool import Pool
+from lab.clouds.server import Clouds
+from lab.namespaces import Keeper, Kind, LabError, Namespace, Process, launch
+from lab.topology import Machine, Topology, lay_out, with_gateways
 from mesh.model import Mesh, Network, SiteName
 
 _T = TypeVar("_T")
@@ -35,7 +40,8 @@ class World:
         self.mesh = mesh
         self.identity = identity
         self.persistent = persistent
-        self.topology: Topology = lay_out(mesh)
+        self._laid_out: Topology = lay_out(mesh)
+        self._clouds: Clouds | None = None
         self._base = directory
         self._claim: registry.Claim | None = None
         self._keeper: Keeper | None = None
@@ -46,6 +52,18 @@ class World:
     def path(self) -> Path:
         """The lab's own directory; it is gone with the lab."""
         return self._base / self.identity
+
+    @property
+    def topology(self) -> Topology:
+        """What is in the lab; for networks in clouds, with the addresses that the gateway has there now."""
+        if self._clouds is None:
+            return self._laid_out
+        return with_gateways(self._laid_out, self._clouds.gateway_addresses)
+
+    @property
+    def clouds(self) -> Clouds | None:
+        """The clouds, where the mesh has sites in any, while the lab runs."""
+        return self._clouds
 
     def start(self, progress: Callable[[str], None] = lambda _: None) -> None:
         """Ends the labs of killed owners, then builds this one. `progress` gets a sentence for each step.
@@ -87,14 +105,23 @@ class World:
         self.internet.ip([*links.internet(topology, pids)])
         self.operator.ip([*links.uplink("eth0", topology.operator)])
         _each(lambda machine: self._wire(machine, pids), topology.machines)
-        _each(lambda host: self._namespaces[host.role].ip([*links.lan_host(host)]), topology.hosts)
+        wired = [host for host in topology.hosts if not host.in_cloud]
+        _each(lambda host: self._namespaces[host.role].ip([*links.lan_host(host)]), wired)
         progress("names, users and SSH servers")
         gateway.resolve_names(self.operator, "operator", topology.names)
         _each(lambda machine: self._serve(machine, keys[machine.role]), topology.machines)
+        self._open_clouds(keeper.processes[0])
         if self.persistent:
             (self.path / "topology").write_text(topology.digest)
             keeper.stay()
             claim.keep()
+
+    def _open_clouds(self, keeper: Process) -> None:
+        topology = self._laid_out
+        if topology.clouds:
+            hosts = tuple((host, self._namespaces[host.role]) for host in topology.hosts if host.in_cloud)
+            around = Surroundings(self.path, keeper, self.internet, topology.clouds, hosts, topology.names)
+            self._clouds = Clouds(around, {cloud: Pool(network) for cloud, network in topology.pools.items()})
 
     def _make_keys(self) -> dict[str, gateway.KeyPair]:
         operator = gateway.new_key_pair()
@@ -114,7 +141,8 @@ class World:
     def _serve(self, machine: Machine, host_key: gateway.KeyPair) -> None:
         namespace = self._namespaces[machine.role]
         gateway.resolve_names(namespace, machine.hostname, self.topology.names)
-        gateway.start_sshd(namespace, machine, host_key, [self.operator_public_key])
+        authorized = {user: [self.operator_public_key] for user in machine.users}
+        gateway.start_sshd(namespace, machine.ports, authorized, host_key.private)
 
     @classmethod
     def attach(cls, mesh: Mesh, identity: str, directory: Path = registry.BASE) -> Self | None:
@@ -131,13 +159,15 @@ class World:
         private = {"operator"} | {role for role in pids if role.startswith(("gw-", "bastion-"))}
         world._namespaces = {role: Namespace(role, pid, role in private) for role, pid in pids.items()}
         world._host_keys = json.loads((world.path / "host_keys.json").read_text())
+        if world.fits:
+            world._open_clouds(registry.keeper(world.path))
         return world
 
     @property
     def fits(self) -> bool:
         """False where a lab that was attached was built for sites, networks or addresses other than this mesh's."""
         digest = self.path / "topology"
-        return digest.exists() and digest.read_text() == self.topology.digest
+        return digest.exists() and digest.read_text() == self._laid_out.digest
 
     def release(self) -> None:
         """Lets go of a persistent lab, which stays."""
@@ -173,7 +203,12 @@ class World:
         self.stop()
 
     def host(self, site: SiteName | str) -> Namespace:
-        """A site's gateway. Raises KeyError where there is no such site."""
+        """A site's gateway; in a cloud, the present one. Raises KeyError where there is no such site.
+
+        Raises LabError where the site's cloud has no gateway for it now.
+        """
+        if self._clouds and any(cloud.site == site for cloud in self._laid_out.clouds):
+            return self._clouds.gateway(site)
         return self._namespaces[f"gw-{site}"]
 
     def lan(self, network: Network | str) -> Namespace:
@@ -220,4 +255,5 @@ def _each(verb: Callable[[_T], _U], items: Iterable[_T]) -> list[_U]:
 def _counted(topology: Topology) -> str:
     bastions = sum(machine.site is None for machine in topology.machines)
     counts = [("gateway", len(topology.machines) - bastions), ("bastion", bastions), ("host", len(topology.hosts))]
+    counts.append(("cloud site", len(topology.clouds)))
     return ", ".join(f"{number} {what}{'s' * (number != 1)}" for what, number in counts if number) + " and an operator"

@@ -39,14 +39,16 @@ def render(
     private_key: str,
     public_keys: Mapping[SiteName, str],
     preshared_keys: Mapping[SiteName, str],
+    *,
+    addresses: Mapping[SiteName, str],
 ) -> Bundle:
-    """The bundle of one site. `machine` is the id of the machine it is for; keys are as for `wgconf.render`.
+    """The bundle of one site. `machine` is the id of the machine it is for; the rest is as for `wgconf.render`.
 
     Its first line is `wireguard-mesh 1 LENGTH DIGEST`, of the bytes that follow. Lines that begin with `@` divide
     those into sections. Raises ValueError where any text is not ASCII, or has such a line of its own.
     """
     ruleset = rules(plan)
-    conf = wgconf.render(plan, private_key, public_keys, preshared_keys, rules_id(ruleset))
+    conf = wgconf.render(plan, private_key, public_keys, preshared_keys, addresses=addresses, rules=rules_id(ruleset))
     # The mere character is looked for a hundred times as fast, and our texts have none.
     if ("@" in conf and "\n@" in conf) or "\n" in machine:
         raise ValueError(f"the texts for {plan.site} contain a line that would begin a section of its own")

@@ -32,7 +32,12 @@ class KeyRing:
         public = {site: key.public_key() for site, key in keys.items()}
         return cls(keys, public, preshared_keys(root, public))
 
-    def bundle(self, plan: SitePlan, machine: str) -> bundle.Bundle:
-        """The bundle of one site, for the machine of that id: its own private key, and nobody else's."""
+    def bundle(self, plan: SitePlan, machine: str, addresses: Mapping[SiteName, str]) -> bundle.Bundle:
+        """The bundle of one site, for the machine of that id: its own private key, and nobody else's.
+
+        `addresses` are those of the endpoints that clouds give, by site.
+        """
         site = plan.site.name
-        return bundle.render(plan, machine, self.private[site].reveal(), self.public, self.preshared[site])
+        return bundle.render(
+            plan, machine, self.private[site].reveal(), self.public, self.preshared[site], addresses=addresses
+        )

@@ -7,6 +7,8 @@ from typing import Literal, NewType, TypeAlias
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 IPNetwork: TypeAlias = IPv4Network | IPv6Network
 Family: TypeAlias = Literal[4, 6]
+Architecture: TypeAlias = Literal["arm64", "x86_64"]
+Image: TypeAlias = Literal["debian-12", "ubuntu-24.04"]
 
 SiteName = NewType("SiteName", str)
 
@@ -37,13 +39,18 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where peers send WireGuard's packets: an address or a DNS name, and a UDP port."""
+    """Where peers send WireGuard's packets: an address or a DNS name, and a UDP port.
 
-    host: str
+    `host` None stands for the address that a cloud gives, which is known once it is made.
+    """
+
+    host: str | None
     port: int
 
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+    def at(self, host: str) -> str:
+        """`host:port` or `[IPv6]:port`; `host` is what stands for an address that is not known here."""
+        known = self.host or host
+        return f"[{known}]:{self.port}" if ":" in known else f"{known}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +67,69 @@ class Ssh:
 
 @dataclass(frozen=True, slots=True)
 class Colo:
-    """A machine that exists already and is only configured."""
+    """A machine that exists already and is only configured.
+
+    `sends_from` are the addresses that its packets come from, as others see them; none where that is not known.
+    """
 
     ssh: Ssh
+    sends_from: tuple[IPAddress, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingVpc:
+    """A VPC on AWS that is there: the gateway's subnet, and the route tables that get the routes to other sites."""
+
+    id: str
+    subnet: str
+    route_tables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewVpc:
+    """A VPC to be made."""
+
+    cidr: IPv4Network
+
+
+@dataclass(frozen=True, slots=True)
+class Aws:
+    """An instance on AWS that is to be made. A raised `generation` replaces it.
+
+    `profile` and `role` (an ARN to assume) say whose account it is in; neither means the environment's credentials.
+    """
+
+    region: str
+    vpc: ExistingVpc | NewVpc
+    instance_type: str = "t4g.nano"
+    architecture: Architecture = "arm64"
+    image: Image = "debian-12"
+    generation: int = 1
+    profile: str | None = None
+    role: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DigitalOcean:
+    """A droplet that is to be made. A raised `generation` replaces it. `vpc` is the UUID of one that is there.
+
+    With `reserved_address` peers send to one that outlives the droplet, which still sends from its own. `token` None
+    means the environment's.
+    """
+
+    region: str
+    vpc: str | NewVpc
+    size: str = "s-1vcpu-512mb-10gb"
+    image: Image = "debian-12"
+    generation: int = 1
+    reserved_address: bool = False
+    token: Secret | None = None
+    tags: tuple[str, ...] = ()
+
+
+# What a site's gateway is.
+Kind: TypeAlias = Colo | Aws | DigitalOcean
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +169,16 @@ class Site:
     addresses: tuple[IPAddress, ...]
     endpoint: Endpoint
     listen_port: int
-    kind: Colo
+    kind: Kind
     networks: tuple[Network, ...] = ()
     dns: tuple[IPAddress, ...] = ()
     private_key: Secret | None = None
     mtu: int = 1420
+
+    @property
+    def routed(self) -> bool:
+        """True where route tables of the cloud send to the gateway what hosts behind it have for other sites."""
+        return isinstance(self.kind, Aws) and (isinstance(self.kind.vpc, NewVpc) or bool(self.kind.vpc.route_tables))
 
     def __str__(self) -> str:
         return self.name
@@ -161,7 +233,8 @@ class Assertion:
 class Mesh:
     """A whole environment. `sites` are in the order of their names, which every text and output keeps.
 
-    `operators` are the prefixes that SSH connections to the hosts come from.
+    `operators` are the prefixes that SSH connections to the hosts come from. `operator_key` is the SSH key that opens
+    machines in clouds; None: one is made.
     """
 
     tunnel: tuple[IPNetwork, ...]
@@ -171,6 +244,7 @@ class Mesh:
     access: tuple[Grant, ...]
     assertions: tuple[Assertion, ...] = ()
     operators: tuple[IPNetwork, ...] = ()
+    operator_key: Secret | None = None
 
     def site(self, name: str) -> Site:
         """The site of that name. Raises KeyError where there is none."""

@@ -12,10 +12,10 @@ from mesh.reachability import SiteTexts, points, reachability
 def outputs(mesh: Mesh, plans: Mapping[SiteName, SitePlan]) -> dict[str, str]:
     """The stack's outputs by name: `reachability`, and `SITE.config` and `SITE.rules` for every site.
 
-    Where hosts behind a site have to send something to its gateway, `SITE.routes` says what, by network: that they do
-    is not ours to see to. Each output is a text of its own, because a preview then shows the lines that change: in a
-    map or a list it repeats what stayed the same. None depends on a key or on anything else that only an `up` makes
-    known.
+    Where hosts behind a site have to send something to its gateway, `SITE.routes` says what, by network, unless the
+    program itself writes it into route tables: that they do is not ours to see to. Each output is a text of its own,
+    because a preview then shows the lines that change: in a map or a list it repeats what stayed the same. None
+    depends on a key or on anything else that only an `up` makes known.
     """
     texts = site_texts(plans)
     shown = {"reachability": reachability_text(mesh, texts)}
@@ -23,7 +23,7 @@ def outputs(mesh: Mesh, plans: Mapping[SiteName, SitePlan]) -> dict[str, str]:
         shown[f"{name}.config"] = text.conf
         shown[f"{name}.rules"] = f"# IPv4\n{text.rules_v4}# IPv6\n{text.rules_v6}"
         routes = [f"{edge.network.name} -> {route}\n" for edge in edges(plans[name]) for route in edge.routes]
-        if routes:
+        if routes and not plans[name].site.routed:
             shown[f"{name}.routes"] = "".join(routes)
     return shown
 

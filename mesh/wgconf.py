@@ -15,12 +15,16 @@ def render(
     private_key: str,
     public_keys: Mapping[SiteName, str],
     preshared_keys: Mapping[SiteName, str],
+    *,
+    addresses: Mapping[SiteName, str],
     rules: str,
 ) -> str:
-    """The file that `wg-quick up` takes. Both mappings have an entry for every peer; `rules` is a `rules_id`.
+    """The file that `wg-quick up` takes. The mappings of keys have an entry for every peer; `rules` is a `rules_id`.
+
+    `addresses` has one for every peer whose endpoint's address is not in the plan, because a cloud gives it.
 
     The rules are loaded before the interface exists: where that fails there is no interface, and no open gateway.
-    Raises KeyError where a peer's key is missing.
+    Raises KeyError where a peer's key or such an address is missing.
     """
     site = plan.site.name
     lines = [
@@ -37,18 +41,22 @@ def render(
         f"PostDown = {HELPER} unload %i",
         "",
     ]
-    blocks = (_peer(peer, public_keys[peer.site], preshared_keys[peer.site]) for peer in plan.peers)
+    blocks = (_peer(peer, public_keys[peer.site], preshared_keys[peer.site], addresses) for peer in plan.peers)
     return "\n".join(lines) + "".join(blocks)
 
 
 def render_without_keys(plan: SitePlan, rules: str) -> str:
-    """The same file with words in place of the keys, to be shown to people: it tells no secret and needs no key."""
+    """The same file with words in place of keys and of addresses that clouds give, to be shown to people.
+
+    It tells no secret, and nothing in it has to be known before an `up`.
+    """
     return render(
         plan,
         "(private key)",
         {peer.site: f"(public key of {peer.site})" for peer in plan.peers},
         {peer.site: f"(preshared key with {peer.site})" for peer in plan.peers},
-        rules,
+        addresses={peer.site: f"(address of {peer.site})" for peer in plan.peers},
+        rules=rules,
     )
 
 
@@ -62,8 +70,9 @@ def _route_mtus(plan: SitePlan) -> list[str]:
     ]
 
 
-def _peer(peer: PeerPlan, public_key: str, preshared_key: str) -> str:
-    return f"\n# {peer.site}\n[Peer]\nPublicKey = {public_key}\nPresharedKey = {preshared_key}\n{_without_keys(peer)}"
+def _peer(peer: PeerPlan, public_key: str, preshared_key: str, addresses: Mapping[SiteName, str]) -> str:
+    rest = _without_keys(peer) if peer.endpoint.host else _rendered(peer, addresses[peer.site])
+    return f"\n# {peer.site}\n[Peer]\nPublicKey = {public_key}\nPresharedKey = {preshared_key}\n{rest}"
 
 
 def _without_keys(peer: PeerPlan) -> str:
@@ -73,10 +82,10 @@ def _without_keys(peer: PeerPlan) -> str:
     if known is None:
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
-        known = _known[id(peer)] = (peer, _rendered(peer))
+        known = _known[id(peer)] = (peer, _rendered(peer, ""))
     return known[1]
 
 
-def _rendered(peer: PeerPlan) -> str:
+def _rendered(peer: PeerPlan, address: str) -> str:
     keepalive = f"PersistentKeepalive = {peer.persistent_keepalive}\n" if peer.persistent_keepalive else ""
-    return f"Endpoint = {peer.endpoint}\n{keepalive}AllowedIPs = {', '.join(map(str, peer.allowed_ips))}\n"
+    return f"Endpoint = {peer.endpoint.at(address)}\n{keepalive}AllowedIPs = {', '.join(map(str, peer.allowed_ips))}\n"

@@ -1,83 +1,21 @@
 """The ground that stand-ins for provider plugins stand on: the engine's protocol, one resource type to a class."""
 
 import asyncio
-import contextlib
 import re
 import secrets
-import sys
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, ClassVar, Literal
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any, ClassVar, TypeAlias
 
 import grpc
-import grpc.aio
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from lab.plugins import values
+from lab.plugins.calls import Call, RefusedError
 from lab.plugins.values import UNKNOWN, Properties
 
-UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-
-Severity = Literal["debug", "info", "warning", "error"]
-SEVERITIES: Mapping[Severity, engine_pb2.LogSeverity.ValueType] = {
-    "debug": engine_pb2.DEBUG,
-    "info": engine_pb2.INFO,
-    "warning": engine_pb2.WARNING,
-    "error": engine_pb2.ERROR,
-}
-
-
-class RefusedError(Exception):
-    """The operation failed; the engine shows the text."""
-
-    def __init__(self, text: str, code: grpc.StatusCode = grpc.StatusCode.UNKNOWN) -> None:
-        super().__init__(text)
-        self.code = code
-
-
-class Call:
-    """One request of the engine: what it can be told meanwhile, and whether it still waits.
-
-    pulumi/pulumi-go-provider v1.3.0, middleware/cancel/cancel.go: a call ends early when its time is over or the engine
-    says Cancel, and every call after a Cancel is over from the start. Only waiting notices; a running command does not.
-    """
-
-    def __init__(
-        self, urn: str, engine: engine_pb2_grpc.EngineStub | None, cancelled: asyncio.Event, timeout: float
-    ) -> None:
-        self.urn, self.name = urn, urn.rpartition("::")[2]
-        self._engine, self._cancelled = engine, cancelled
-        self._loop = asyncio.get_running_loop()
-        self._end = self._loop.time() + int(timeout) if timeout else None
-
-    async def log(self, severity: Severity, text: str, *, status: bool = False) -> None:
-        """Shows a line beside the resource; a status only until the next one comes."""
-        if self._engine is None or self._over() is not None:
-            return
-        request = engine_pb2.LogRequest(
-            severity=SEVERITIES[severity],
-            message=text,
-            urn=self.urn,
-            ephemeral=status,
-        )
-        with contextlib.suppress(grpc.RpcError):
-            await self._engine.Log(request)
-
-    def _over(self) -> RefusedError | None:
-        if self._cancelled.is_set():
-            return RefusedError("context canceled", grpc.StatusCode.CANCELLED)
-        if self._end is not None and self._loop.time() >= self._end:
-            return RefusedError("context deadline exceeded", grpc.StatusCode.DEADLINE_EXCEEDED)
-        return None
-
-    async def pause(self, seconds: float) -> None:
-        """Waits. Raises RefusedError at once where the call is over, or as soon as it is."""
-        if self._end is not None:
-            seconds = min(seconds, self._end - self._loop.time())
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._cancelled.wait(), max(seconds, 0))
-        if over := self._over():
-            raise over
+# A data source: from its arguments to its result. Raises RefusedError.
+Function: TypeAlias = Callable[[Call, Properties], Awaitable[Properties]]
 
 
 class Resource:
@@ -101,9 +39,33 @@ class Resource:
     async def delete(self, call: Call, state: Properties) -> None:
         """Removes the resource. Raises RefusedError."""
 
-    async def read(self, call: Call, state: Properties) -> Properties:  # noqa: ARG002
-        """The state as it is now; by default what the engine believes."""
+    async def read(self, call: Call, state: Properties) -> Properties | None:  # noqa: ARG002
+        """The state as it is now, by default what the engine believes; None where the resource is gone."""
         return state
+
+    def inputs_read(self, inputs: Properties, state: Properties) -> Properties:  # noqa: ARG002
+        """The inputs that would give a state that was read; by default those that the engine has."""
+        return inputs
+
+    def differences(self, state: Properties, old: Properties, new: Properties) -> dict[str, values.Change]:  # noqa: ARG002
+        """What changed, by property path; by default old against new inputs, never the state.
+
+        As in pulumi/pulumi-go-provider v1.3.0, infer/resource.go, diff.
+        """
+        new = {key: value for key, value in new.items() if key != "version" and not key.startswith("__")}
+        return values.differences(old, new)
+
+    def replaces(self, path: str) -> bool:
+        """Whether a change at this path replaces the resource."""
+        return path in self.replace_on
+
+    def replacing(self, changes: Mapping[str, values.Change], new: Properties) -> set[str]:  # noqa: ARG002
+        """Those of the changes that replace the resource, where it takes all of them, or the new inputs, to tell."""
+        return {path for path in changes if self.replaces(path)}
+
+    def deletes_first(self, old: Properties, new: Properties) -> bool:  # noqa: ARG002
+        """Whether a resource that is replaced has to be gone before the new one is made."""
+        return False
 
     def unsettled(self, state: Properties, inputs: Properties) -> bool:
         """True where a previewed update may change outputs.
@@ -125,58 +87,85 @@ def unique_id(prefix: str) -> str:
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """A plugin as the engine sees it. `resources` by type, as in `remote:Command`; what is not there does not exist.
 
-    Handshake, DiffConfig, Parameterize, Call and Construct answer "unimplemented", which the engine expects.
+    `functions` likewise, as in `ec2:getAmi`. `config` is the provider's own configuration, an explicit provider's too:
+    each has a process. Handshake, DiffConfig, Parameterize, Call and Construct answer "unimplemented", which the engine
+    expects.
     """
 
-    def __init__(self, version: str, resources: Mapping[str, Resource]) -> None:
-        self.version, self.resources = version, resources
+    def __init__(
+        self, version: str, resources: Mapping[str, Resource], functions: Mapping[str, Function] | None = None
+    ) -> None:
+        self.version, self.resources, self.functions = version, resources, functions or {}
+        self.config: Properties = {}
         self.engine: engine_pb2_grpc.EngineStub | None = None
         self._cancelled = asyncio.Event()
 
+    def config_faults(self, config: Properties) -> list[tuple[str, str]]:  # noqa: ARG002
+        """What is wrong with a provider's configuration, as (property, reason); by default nothing is."""
+        return []
+
     async def _answer(self, request: Any, context: Any, answer: Callable[[Resource, Call], Awaitable[Any]]) -> Any:
         """Finds the resource type that a request is about, and turns RefusedError into the protocol's error."""
-        token = re.sub(r"^[^:]+:([^:/]+)(/[^:]*)?:", r"\1:", request.urn.split("::")[2].rpartition("$")[2])
+        token = _short(request.urn.split("::")[2].rpartition("$")[2])
         resource = self.resources.get(token)
         if resource is None:
             return await context.abort(grpc.StatusCode.NOT_FOUND, f"Resource '{token}' not found")
-        call = Call(request.urn, self.engine, self._cancelled, getattr(request, "timeout", 0))
         try:
-            return await answer(resource, call)
+            return await answer(resource, self._call(request.urn, request))
         except RefusedError as error:
             await context.abort(error.code, str(error))
+
+    def _call(self, urn: str, request: Any) -> Call:
+        timeout, identity = getattr(request, "timeout", 0), getattr(request, "id", "")
+        return Call(urn, self.engine, self._cancelled, timeout, identity=identity, config=self.config)
 
     async def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
         """The version that this stands in for."""
         return plugin_pb2.PluginInfo(version=self.version)
 
     async def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
-        """Accepts every provider configuration."""
-        return provider_pb2.CheckResponse(inputs=request.news)
+        """Refuses a bad provider configuration."""
+        faults = self.config_faults(values.decode(request.news))
+        return provider_pb2.CheckResponse(inputs=request.news, failures=_failures(faults))
 
     async def Configure(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
-        """Says what the plugin understands."""
+        """Takes the provider's configuration, and says what the plugin understands."""
+        self.config = values.decode(request.args)
         return provider_pb2.ConfigureResponse(
             acceptSecrets=True, supportsPreview=True, acceptResources=True, acceptOutputs=True
         )
+
+    async def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Reads a data source."""
+        function = self.functions.get(_short(request.tok))
+        if function is None:
+            return await context.abort(grpc.StatusCode.NOT_FOUND, f"Function '{request.tok}' not found")
+        try:
+            result = await function(self._call("", request), values.decode(request.args))
+        except RefusedError as error:
+            return await context.abort(error.code, str(error))
+        return provider_pb2.InvokeResponse(**{"return": values.encode(result)})
 
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Refuses bad inputs, fills in defaults, marks what is always secret."""
 
         async def answer(resource: Resource, call: Call) -> Any:
+            call.old_inputs = values.decode(request.olds)
             inputs, faults = await resource.check(call, values.decode(request.news))
-            failures = [provider_pb2.CheckFailure(property=name, reason=reason) for name, reason in faults]
-            return provider_pb2.CheckResponse(inputs=values.encode(inputs), failures=failures)
+            return provider_pb2.CheckResponse(inputs=values.encode(inputs), failures=_failures(faults))
 
         return await self._answer(request, context, answer)
 
     async def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """Compares old and new inputs, never the state (pulumi/pulumi-go-provider v1.3.0, infer/resource.go, diff)."""
+        """Says what changed, and what of it replaces the resource."""
 
         async def answer(resource: Resource, call: Call) -> Any:  # noqa: ARG001
             old, state = values.decode(request.old_inputs), values.decode(request.olds)
             new = _ignoring(request, state, values.decode(request.news))
-            new = {key: value for key, value in new.items() if key != "version" and not key.startswith("__")}
-            return _difference(values.differences(old, new), resource.replace_on)
+            changes = resource.differences(state, old, new)
+            found = _difference(changes, resource.replacing(changes, new))
+            found.deleteBeforeReplace = bool(found.replaces) and resource.deletes_first(old, new)
+            return found
 
         return await self._answer(request, context, answer)
 
@@ -215,7 +204,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
         async def answer(resource: Resource, call: Call) -> Any:
             state = await resource.read(call, values.decode(request.properties))
-            return provider_pb2.ReadResponse(id=request.id, properties=values.encode(state), inputs=request.inputs)
+            if state is None:
+                return provider_pb2.ReadResponse()
+            inputs = resource.inputs_read(values.decode(request.inputs), state)
+            return provider_pb2.ReadResponse(
+                id=request.id, properties=values.encode(state), inputs=values.encode(inputs)
+            )
 
         return await self._answer(request, context, answer)
 
@@ -229,13 +223,22 @@ def _ignoring(request: Any, state: Properties, inputs: Properties) -> Properties
     return inputs | {key: state[key] for key in request.ignoreChanges if key in state}
 
 
-def _difference(changes: Mapping[str, values.Change], replace_on: frozenset[str]) -> Any:
+def _short(token: str) -> str:
+    """`aws:ec2/vpc:Vpc` as `ec2:Vpc`."""
+    return re.sub(r"^[^:]+:([^:/]+)(/[^:]*)?:", r"\1:", token)
+
+
+def _failures(faults: list[tuple[str, str]]) -> list[Any]:
+    return [provider_pb2.CheckFailure(property=name, reason=reason) for name, reason in faults]
+
+
+def _difference(changes: Mapping[str, values.Change], replacing: Collection[str]) -> Any:
     detailed, replaces = {}, set()
     for path, change in changes.items():
         kind = change.upper()
-        if path in replace_on:
+        if path in replacing:
             kind += "_REPLACE"
-            replaces.add(path)
+            replaces.add(re.split(r"[.\[]", path)[0])
         detailed[path] = provider_pb2.PropertyDiff(kind=provider_pb2.PropertyDiff.Kind.Value(kind))
     return provider_pb2.DiffResponse(
         changes=provider_pb2.DiffResponse.DIFF_SOME if changes else provider_pb2.DiffResponse.DIFF_NONE,
@@ -249,31 +252,3 @@ def _difference(changes: Mapping[str, values.Change], replace_on: frozenset[str]
 def preview_of(state: Properties, *names: str) -> Properties:
     """The state with these outputs unknown."""
     return state | dict.fromkeys(names, UNKNOWN)
-
-
-async def _until_closed(channel: grpc.aio.Channel) -> None:
-    """Returns when the engine is gone: a plugin outlived a killed engine before."""
-    while (state := channel.get_state(try_to_connect=True)) not in (
-        grpc.ChannelConnectivity.TRANSIENT_FAILURE,
-        grpc.ChannelConnectivity.SHUTDOWN,
-    ):
-        await channel.wait_for_state_change(state)
-
-
-async def serve(make: Callable[[], Provider]) -> None:
-    """Serves until the engine, whose address is the only argument, closes; prints the port on the first line."""
-    provider = make()
-    server = grpc.aio.server(options=UNLIMITED)
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    addresses = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
-    if not addresses:
-        print(port, flush=True)
-        await server.wait_for_termination()
-        return
-    async with grpc.aio.insecure_channel(addresses[0], options=UNLIMITED) as channel:
-        provider.engine = engine_pb2_grpc.EngineStub(channel)
-        print(port, flush=True)
-        await _until_closed(channel)
-    await server.stop(None)

@@ -14,7 +14,9 @@ import asyncssh
 import grpc
 
 from lab.plugins import copying, ssh
-from lab.plugins.base import Call, Provider, RefusedError, Resource, preview_of, serve, unique_id
+from lab.plugins.base import Provider, Resource, preview_of, unique_id
+from lab.plugins.calls import Call, RefusedError
+from lab.plugins.serving import serve
 from lab.plugins.session import EXTENDED_DATA_STDERR, Finished, Lines, quote, run
 from lab.plugins.shapes import ASSET, BOOLEAN, LIST, STRING, STRINGS, Fault, Field, Shape, listing
 from lab.plugins.values import Asset, Properties, plain

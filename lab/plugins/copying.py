@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import asyncssh
 
-from lab.plugins.base import RefusedError
+from lab.plugins.calls import RefusedError
 from lab.plugins.values import Asset
 
 

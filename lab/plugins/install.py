@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from lab.plugins.versions import COMMAND
+from lab.plugins.versions import AWS, COMMAND, DIGITALOCEAN
 
 ROOT = Path(__file__).parents[2]
 
@@ -15,6 +15,12 @@ def install_command_plugin(pulumi_home: Path, python: Path) -> Path:
     no manifest, and unlike one on PATH brings no warning.
     """
     return _install(pulumi_home, python, "command", COMMAND)
+
+
+def install_cloud_plugins(pulumi_home: Path, python: Path) -> tuple[Path, Path]:
+    """Writes the stand-ins for pulumi-aws and pulumi-digitalocean likewise; gives the programs' paths."""
+    aws = _install(pulumi_home, python, "aws", AWS)
+    return aws, _install(pulumi_home, python, "digitalocean", DIGITALOCEAN)
 
 
 def _install(pulumi_home: Path, python: Path, name: str, version: str) -> Path:

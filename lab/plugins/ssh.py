@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import asyncssh
 
-from lab.plugins.base import Call, RefusedError
+from lab.plugins.calls import Call, RefusedError
 from lab.plugins.shapes import INTEGER, NUMBER, STRING, Fault, Field, Shape
 from lab.plugins.values import Value, plain
 

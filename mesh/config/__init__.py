@@ -1,7 +1,7 @@
 """From the stack config to a `Mesh`: one report of every fault, or a value in which nothing is left to check."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_network
 from typing import TypeVar
 
@@ -13,7 +13,22 @@ from mesh.config.schema import ColoPart, ProxyPart, SitePart, SshPart, StackPart
 from mesh.config.selectors import Selection
 from mesh.config.stackfile import section_of
 from mesh.faults import Fault
-from mesh.model import Assertion, Colo, Endpoint, Grant, Mesh, Network, Party, Secret, Service, Site, SiteName, Ssh
+from mesh.model import (
+    Assertion,
+    Colo,
+    Endpoint,
+    Grant,
+    IPAddress,
+    Kind,
+    Mesh,
+    Network,
+    Party,
+    Secret,
+    Service,
+    Site,
+    SiteName,
+    Ssh,
+)
 
 __all__ = ["ConfigError", "Fault", "documentation_addresses", "engine_sections", "parse", "report"]
 
@@ -68,22 +83,40 @@ def engine_sections(config: Mapping[str, str]) -> dict[str, object]:
 def documentation_addresses(mesh: Mesh) -> tuple[Fault, ...]:
     """A fault for every host or endpoint that is an example: an address or name kept for documentation.
 
-    Nothing answers there; a real `up` would find out after minutes.
+    Nothing answers there; a real `up` would find out after minutes. Machines in clouds let in nobody but operators and
+    what others send from, so that examples of these are faults as well where there are such machines.
     """
-    places: dict[str, str] = {}
-    for site in mesh.sites:
-        ssh = site.kind.ssh
-        base = f"sites.{site.name}"
-        if site.endpoint.host != ssh.host:
-            places[f"{base}.endpoint"] = site.endpoint.host
-        places[f"{base}.colo.host"] = ssh.host
-        if ssh.proxy:
-            places[f"{base}.colo.proxy.host"] = ssh.proxy.host
+    named = list(_named(mesh))
+    if any(site.endpoint.host is None for site in mesh.sites):
+        named += _let_in(mesh)
     return tuple(
-        Fault(where, f"{host} is an example, kept for documentation; give the host's own address")
-        for where, host in places.items()
-        if _is_example(host)
+        Fault(where, f"{value} is an example, kept for documentation; give {real}")
+        for where, value, real in named
+        if _is_example(value.partition("/")[0])
     )
+
+
+def _named(mesh: Mesh) -> Iterator[tuple[str, str, str]]:
+    real = "the host's own address"
+    for site in mesh.sites:
+        if not isinstance(site.kind, Colo):
+            continue
+        ssh = site.kind.ssh
+        if site.endpoint.host and site.endpoint.host != ssh.host:
+            yield f"sites.{site.name}.endpoint", site.endpoint.host, real
+        yield f"sites.{site.name}.colo.host", ssh.host, real
+        if ssh.proxy:
+            yield f"sites.{site.name}.colo.proxy.host", ssh.proxy.host, real
+
+
+def _let_in(mesh: Mesh) -> Iterator[tuple[str, str, str]]:
+    """What machines in clouds let in, where it was written and is not the endpoint's address."""
+    for prefix in mesh.operators:
+        yield "operators", str(prefix), "the prefixes that SSH really comes from"
+    for site in mesh.sites:
+        for address in site.kind.sends_from if isinstance(site.kind, Colo) else ():
+            if str(address) != site.endpoint.host:
+                yield f"sites.{site.name}.colo.sends_from", str(address), "the host's own address"
 
 
 def _is_example(host: str) -> bool:
@@ -115,6 +148,7 @@ def _mesh(config: StackPart, selection: Selection) -> Mesh:
             for each in config.assertions
         ),
         operators=config.operators or (),
+        operator_key=config.ssh.private_key,
     )
 
 
@@ -123,24 +157,24 @@ def _services(services: tuple[Service | None, ...] | None) -> tuple[Service, ...
 
 
 def _site(name: str, part: SitePart, config: StackPart) -> Site:
-    colo = _given(part.colo)
     listen_port = part.listen_port or config.mesh.listen_port
-    endpoint = Endpoint(_given(colo.host), listen_port)
-    if part.endpoint:
-        endpoint = Endpoint(part.endpoint.host, part.endpoint.port or listen_port)
+    if part.cloud:
+        kind, endpoint = part.cloud.build(), Endpoint(None, listen_port)
+    else:
+        kind, endpoint = _colo(_given(part.colo), part, config, listen_port)
     return Site(
         name=SiteName(name),
         addresses=_ordered(_given(part.address)),
         endpoint=endpoint,
         listen_port=listen_port,
-        kind=Colo(_ssh(colo, config.ssh)),
+        kind=kind,
         networks=tuple(
             Network(
                 site=SiteName(name),
                 name=label,
                 cidrs=_ordered(_given(network.cidr)),
-                interface=_given(network.interface),
-                masquerade=network.masquerade,
+                interface=_given(part.interface_of(network)),
+                masquerade=part.masquerades(network),
                 advertise_as=_ordered(network.advertise_as or ()),
                 return_route=network.return_route,
             )
@@ -150,6 +184,21 @@ def _site(name: str, part: SitePart, config: StackPart) -> Site:
         private_key=part.private_key,
         mtu=part.mtu or config.mesh.mtu,
     )
+
+
+def _colo(colo: ColoPart, part: SitePart, config: StackPart, listen_port: int) -> tuple[Kind, Endpoint]:
+    host, port = (part.endpoint.host, part.endpoint.port) if part.endpoint else (_given(colo.host), None)
+    sends_from = tuple(dict.fromkeys(colo.sends_from or _literal(host)))
+    return Colo(_ssh(colo, config.ssh), sends_from), Endpoint(host, port or listen_port)
+
+
+def _literal(host: str) -> tuple[IPAddress, ...]:
+    """The address that a host is named by. One of IPv6 says nothing of packets to machines in clouds, in IPv4."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return ()
+    return (address,) if address.version == 4 else ()
 
 
 def _ssh(colo: ColoPart, defaults: SshPart) -> Ssh:

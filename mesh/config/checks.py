@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Hashable, Iterator
 
-from mesh.config import addresses, advertised, grants, operators, overlaps, resolvers, returns
+from mesh.config import addresses, advertised, clouds, grants, operators, overlaps, resolvers, returns
 from mesh.config.draft import Draft
 from mesh.config.faults import Found, Loc, place
-from mesh.config.schema import KINDS, ColoPart, NetworkPart, ProxyPart, SitePart
+from mesh.config.schema import CLOUDS, ColoPart, NetworkPart, ProxyPart, SitePart
 from mesh.config.selectors import Selection, check_groups, check_name
 from mesh.model import IPNetwork
 
@@ -20,6 +20,7 @@ def check_all(draft: Draft, selection: Selection) -> Iterator[Found]:
         _check_mtu,
         _check_proxy_default,
         _check_sites,
+        clouds.check,
         _check_shared,
         advertised.check,
         overlaps.check,
@@ -48,12 +49,21 @@ def _check_sites(draft: Draft) -> Iterator[Found]:
         for label in draft.names(*networks):
             yield from check_name(draft, (*networks, label), "network")
         for label, network in site.networks.items():
-            yield from _check_network(draft, (*networks, label), network)
+            yield from _check_network(draft, (*networks, label), site, network)
 
 
 def _check_kind(draft: Draft, name: str, site: SitePart) -> Iterator[Found]:
-    if all(draft.misses("sites", name, kind) for kind in KINDS):
-        yield ("sites", name), "is of no kind; give it 'colo', with the 'host' and 'host_key' of a host that exists"
+    loc: Loc = ("sites", name)
+    kinds = clouds.kinds(draft, name)
+    if not kinds and loc not in draft.faulty:
+        yield (
+            loc,
+            "is of no kind; give it 'colo', with the 'host' and 'host_key' of a host that exists, or 'aws' or"
+            " 'digitalocean' for a machine that is to be made",
+        )
+    elif len(kinds) > 1:
+        named = f"{', '.join(kinds[:-1])} and {kinds[-1]}"
+        yield loc, f"is of {len(kinds)} kinds, {named}; a site is one machine, so keep one of them"
     if site.colo:
         yield from _check_ssh(draft, ("sites", name, "colo"))
         if site.colo.proxy:
@@ -72,17 +82,19 @@ def _check_ssh(draft: Draft, loc: Loc) -> Iterator[Found]:
         yield (*loc, "host_key"), _HOST_KEY
 
 
-def _check_network(draft: Draft, loc: Loc, network: NetworkPart) -> Iterator[Found]:
+def _check_network(draft: Draft, loc: Loc, site: SitePart, network: NetworkPart) -> Iterator[Found]:
     if draft.misses(*loc, "cidr"):
         yield (*loc, "cidr"), "is missing; give the network's prefix, for example 10.20.0.0/24"
-    if draft.misses(*loc, "interface"):
+    made = any(kind in CLOUDS for kind in clouds.kinds(draft, str(loc[1])))  # its cloud says which interface
+    if draft.misses(*loc, "interface") and not made:
         yield (*loc, "interface"), "is missing; give the host's interface that leads to the network, for example eth1"
     prefixes = network.cidr or ()
     if len({prefix.version for prefix in prefixes}) < len(prefixes):
         listed = ", ".join(str(prefix) for prefix in prefixes)
         yield (*loc, "cidr"), f"{listed}: at most one prefix of each family; make the other a network of its own"
-    if network.interface and network.interface == draft.config.mesh.interface:
-        yield (*loc, "interface"), f"'{network.interface}' is the tunnel's own interface (mesh.interface)"
+    interface = site.interface_of(network)
+    if interface and interface == draft.config.mesh.interface:
+        yield (*loc, "interface"), f"'{interface}' is the tunnel's own interface (mesh.interface)"
 
 
 def _check_mtu(draft: Draft) -> Iterator[Found]:

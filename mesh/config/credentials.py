@@ -62,7 +62,7 @@ def host_key(value: object) -> str:
 
 def wireguard_key(value: object, *, stack_file: bool) -> Secret:
     """A WireGuard private key: 32 bytes in base64, clamped (RFC 7748, 5), as `wg genkey` makes it."""
-    written = _secret_text(value, "a WireGuard private key", stack_file=stack_file)
+    written = secret_text(value, "a WireGuard private key", stack_file=stack_file)
     if written is None:
         return Secret(None)
     return Secret(PrivateKey.from_base64(written.strip()).reveal())
@@ -73,7 +73,7 @@ def ssh_key(value: object, *, stack_file: bool) -> Secret:
 
     Of the kinds that PEM may hold, SSH has Ed25519 (RFC 8709), RSA (RFC 4253) and ECDSA on three curves (RFC 5656).
     """
-    written = _secret_text(value, "an SSH private key", stack_file=stack_file)
+    written = secret_text(value, "an SSH private key", stack_file=stack_file)
     if written is None:
         return Secret(None)
     load = load_ssh_private_key if "BEGIN OPENSSH" in written else load_pem_private_key
@@ -97,6 +97,23 @@ def ssh_key(value: object, *, stack_file: bool) -> Secret:
             " P-256, P-384 or P-521, are taken as well)"
         )
     return Secret(written)
+
+
+def secret_text(value: object, what: str, *, stack_file: bool, renewed: str = "key") -> str | None:
+    """The text of a secret, None while it is encrypted; raises ValueError where a stack file has it in plain text.
+
+    `what` and `renewed` name it in the messages.
+    """
+    if is_sealed(value):
+        return None
+    if not isinstance(value, str):
+        raise mistyped(what, value)
+    if stack_file:
+        raise ValueError(
+            f"is in plain text; make a new {renewed}, since this one may have been seen, and encrypt it:"
+            " pulumi config set --path --secret 'wireguard-mesh:{place}'"
+        )
+    return value
 
 
 def _known_type(word: str) -> bool:
@@ -125,16 +142,3 @@ def _decoded(blob: str) -> bytes | None:
         return None
     # Two texts for one key would show as a change for ever.
     return raw if base64.b64encode(raw).decode() == blob else None
-
-
-def _secret_text(value: object, what: str, *, stack_file: bool) -> str | None:
-    if is_sealed(value):
-        return None
-    if not isinstance(value, str):
-        raise mistyped(what, value)
-    if stack_file:
-        raise ValueError(
-            "is in plain text; make a new key, since this one may have been seen, and encrypt it:"
-            " pulumi config set --path --secret 'wireguard-mesh:{place}'"
-        )
-    return value

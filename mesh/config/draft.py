@@ -12,7 +12,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from mesh.config.faults import Found, Loc, kind, nearest, place, shown
-from mesh.config.schema import Part, StackPart
+from mesh.config.parts import Part
+from mesh.config.schema import StackPart
 from mesh.config.stackfile import PROJECT
 
 _DEEPEST = 20  # levels of nesting; the schema has nine
@@ -61,6 +62,26 @@ class Draft:
         """The keys of a mapping as they were written, faulty ones included."""
         value = _at(self.raw, loc)
         return list(value) if isinstance(value, dict) else []
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """What was written in one part of a draft; places are relative to it."""
+
+    draft: Draft
+    loc: Loc
+
+    def misses(self, *loc: str | int) -> bool:
+        """As `Draft.misses`."""
+        return self.draft.misses(*self.loc, *loc)
+
+    def spoilt(self, *loc: str | int) -> bool:
+        """As `Draft.spoilt`."""
+        return self.draft.spoilt(*self.loc, *loc)
+
+    def names(self, *loc: str | int) -> list[str]:
+        """As `Draft.names`."""
+        return self.draft.names(*self.loc, *loc)
 
 
 def draft(sections: Mapping[str, object], *, stack_file: bool) -> Draft:

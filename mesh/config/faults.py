@@ -14,6 +14,8 @@ Found: TypeAlias = tuple[Loc, str]
 
 _LONGEST_SHOWN = 60
 _LONG_RUN = re.compile(r"[A-Za-z0-9+/=_-]{32,}")
+# A UUID, also one with a letter too many, and names in which words are joined by hyphens.
+_GROUPS = re.compile(r"[0-9a-z]{1,12}(-[0-9a-z]{1,12}){2,}")
 _RUN = re.compile(r"[A-Za-z0-9+/=]{16,}")
 
 
@@ -97,6 +99,8 @@ def without_keys(text: str) -> str:
 
 def _like_key_material(text: str) -> bool:
     """True for PEM armour, for long runs of base64 or hexadecimal digits, and for shorter ones that look random."""
+    if _GROUPS.fullmatch(text):
+        return False
     if "PRIVATE KEY" in text.upper() or _LONG_RUN.search(text):
         return True
     return any(

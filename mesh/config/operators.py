@@ -4,13 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from mesh.config.advertised import own_and_known
 from mesh.config.draft import Draft
 from mesh.config.faults import Found, Loc
 from mesh.config.schema import ColoPart, GrantPart, SitePart, SshPart
 from mesh.config.selectors import Selection, sites_by_version
-from mesh.model import IPAddress, IPNetwork, Service
+from mesh.model import IPNetwork, Service
 
 _LOC: Loc = ("operators",)
 _MOST_NAMED = 10
@@ -32,6 +33,14 @@ class _Within:
     granted: set[str] = field(default_factory=set)
 
 
+class _Host(NamedTuple):
+    """Where SSH reaches a host; `chosen` False where its cloud chooses that."""
+
+    version: int
+    address: str
+    chosen: bool
+
+
 def check(draft: Draft, selection: Selection) -> Iterator[Found]:
     """Yields a fault for each party in which operators are, and which may not open SSH to sites that grants join it to.
 
@@ -45,7 +54,10 @@ def check(draft: Draft, selection: Selection) -> Iterator[Found]:
         return  # a fault already: which grant was meant for the operators is unknown
     ssh = {name: _ssh(site, config.ssh) for name, site in config.sites.items()}
     outside = dict(_outside(draft))
+    made = {name for name, site in config.sites.items() if site.cloud}  # reached beside the tunnel, and by IPv4 only
     for operators in config.operators or ():
+        if operators.prefixlen == 0:
+            continue  # who is anywhere is in no place that could be told
         found = list(_within(draft, operators))
         for party in found:
             if party.name == party.site:
@@ -55,7 +67,7 @@ def check(draft: Draft, selection: Selection) -> Iterator[Found]:
         for party in found:
             beside = {site for site in party.reaching & outside.keys() if outside[site].version == party.version}
             yield from _beside(operators, party, {site: outside[site] for site in sorted(beside)})
-            party.reaching -= beside
+            party.reaching -= beside | made
             yield from _missing(operators, party, ssh)
         unknown = draft.spoilt("sites") or any(party.name == party.site for party in found)
         for tunnel in config.mesh.tunnel or ():
@@ -103,12 +115,16 @@ def _follow(grant: GrantPart, selection: Selection, ssh: dict[str, Service], fou
             party.reaching |= here[party.version] - {party.site}
 
 
-def _outside(draft: Draft) -> Iterator[tuple[str, IPAddress]]:
+def _outside(draft: Draft) -> Iterator[tuple[str, _Host]]:
     """The sites whose hosts SSH reaches at an address that no tunnel leads to, and those addresses.
 
-    Not those behind a bastion, which is what such a host sees, nor those of which a fault leaves that unknown.
+    Not those behind a bastion, which is what such a host sees, nor those of which a fault leaves that unknown. A
+    machine in a cloud has an IPv4 address that the cloud gives.
     """
     for name, site in draft.config.sites.items():
+        if site.cloud and not draft.spoilt("sites", name):
+            yield name, _Host(4, f"an address that {site.cloud.cloud} gives", chosen=False)
+            continue
         colo = site.colo or ColoPart()
         if colo.proxy or draft.config.ssh.proxy or draft.spoilt("sites", name) or draft.spoilt("ssh"):
             continue
@@ -118,18 +134,19 @@ def _outside(draft: Draft) -> Iterator[tuple[str, IPAddress]]:
             continue  # a name, whose address is not known here
         prefixes = [known for label in site.networks for _, known in own_and_known(draft, name, label)]
         if not any(known is None or address in known for known in prefixes):
-            yield name, address
+            yield name, _Host(address.version, str(address), chosen=True)
 
 
-def _beside(operators: IPNetwork, party: _Within, hosts: dict[str, IPAddress]) -> Iterator[Found]:
+def _beside(operators: IPNetwork, party: _Within, hosts: dict[str, _Host]) -> Iterator[Found]:
     if hosts:
-        named = _listed([f"{site} ({address})" for site, address in hosts.items()])
+        named = _listed([f"{site} ({host.address})" for site, host in hosts.items()])
         verb = "are" if len(hosts) > 1 else "is"
+        instead = "reach the host at an address of a granted network, or "
         yield (
             _LOC,
-            f"{operators} overlaps {party.where}: {named} {verb} not reached by the tunnel, and"
-            f" packets from {operators} beside it are dropped; reach the host at an address of a granted network,"
-            " or name the prefix that the host really sees",
+            f"{operators} overlaps {party.where}: {named} {verb} not reached by the tunnel, and packets from"
+            f" {operators} beside it are dropped; {instead if any(host.chosen for host in hosts.values()) else ''}"
+            "name the prefix that the host really sees",
         )
 
 

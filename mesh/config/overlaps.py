@@ -18,7 +18,8 @@ _PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16
 
 # A network that is advertised as something else has two prefixes: `real` is known at its own site only, and so may be
 # another such network's elsewhere; `advertised` is known at all others. Those of a plain `network` are the same one.
-_Role: TypeAlias = Literal["tunnel", "network", "real", "advertised", "endpoint", "ssh"]
+# A `vpc` is what a cloud keeps to itself: packets to it, networks or not, never come to the gateway.
+_Role: TypeAlias = Literal["tunnel", "network", "real", "advertised", "vpc", "endpoint", "ssh"]
 _HOSTS = ("endpoint", "ssh")
 _OTHER_PREFIX = "advertise it as another prefix"
 
@@ -75,11 +76,12 @@ class _Around:
         self._known: list[_Entry] = []
         self._real: list[_Entry] = []
         self._real_of: dict[str | None, list[_Entry]] = defaultdict(list)
+        self._vpcs: list[_Entry] = []
 
     def concerning(self, entry: _Entry) -> Iterator[_Entry]:
         """The outermost and the innermost of each sort that the entry must not lie in, and the tunnel."""
         start = int(entry.prefix.network_address)
-        for stack in (self._known, self._real, self._real_of[entry.site]):
+        for stack in (self._known, self._real, self._real_of[entry.site], self._vpcs):
             while stack and int(stack[-1].prefix.broadcast_address) < start:
                 stack.pop()
         found = _ends(self._known)
@@ -90,14 +92,17 @@ class _Around:
                 found += _ends(self._real_of[entry.site])
             case "endpoint":
                 found += next(([outer] for outer in reversed(self._real) if outer.site != entry.site), [])
+                found += self._vpcs[-1:]
             case "tunnel" | "network" | "advertised":
-                found += _ends(self._real)
+                found += _ends(self._real) + _ends(self._vpcs)
         return iter(dict.fromkeys(found))
 
     def add(self, entry: _Entry) -> None:
         if entry.role == "real":
             self._real.append(entry)
             self._real_of[entry.site].append(entry)
+        elif entry.role == "vpc":
+            self._vpcs.append(entry)
         elif entry.role not in _HOSTS:
             self._known.append(entry)
 
@@ -112,6 +117,9 @@ def _conflict(outer: _Entry, inner: _Entry) -> Iterator[Found]:
             yield inner.loc, f"{inner.value} lies in {outer.named}; give one of them another address"
         elif message := _captures(outer, inner):
             yield outer.loc, message
+        return
+    if "vpc" in (outer.role, inner.role):
+        yield from _kept(*((outer, inner) if outer.role == "vpc" else (inner, outer)))
         return
     if outer.loc[:4] == inner.loc[:4]:
         return  # two prefixes of one family in one network are a fault already
@@ -134,9 +142,17 @@ def _conflict(outer: _Entry, inner: _Entry) -> Iterator[Found]:
     yield second.loc, f"{second.subject} overlaps {first.named}; {way_out}"
 
 
+def _kept(vpc: _Entry, other: _Entry) -> Iterator[Found]:
+    if other.role == "tunnel":
+        yield vpc.loc, f"{vpc.value} overlaps {other.named}; give one of them another prefix"
+    elif other.site != vpc.site:
+        way_out = _OTHER_PREFIX if other.role == "advertised" else "renumber it, or give it 'advertise_as'"
+        yield other.loc, f"{other.subject} overlaps {vpc.named}, a VPC in which packets to it would stay; {way_out}"
+
+
 def _captures(outer: _Entry, host: _Entry) -> str | None:
     way_out = _OTHER_PREFIX if outer.role == "advertised" else "leave that address out of the network"
-    if outer.role == "real":
+    if outer.role in ("real", "vpc"):
         return (
             f"{outer.subject} contains the endpoint {host.named}: {outer.site} would look for it in that network, and"
             f" not outside; {way_out}, or give the site another 'endpoint'"
@@ -170,6 +186,10 @@ def _entries(draft: Draft) -> Iterator[_Entry]:
             yield from _host(role, ("sites", name, "colo", "host"), site.colo.host, name)
             proxy = site.colo.proxy or ProxyPart()
             yield from _host("ssh", ("sites", name, "colo", "proxy", "host"), proxy.host, name)
+        if (vpc := site.cloud and site.cloud.vpc_range) and not any(
+            vpc in (network.cidr or ()) for network in site.networks.values()
+        ):
+            yield _Entry("vpc", ("sites", name, site.cloud.kind, "vpc_cidr"), vpc, str(vpc), name)
         for label in site.networks:
             loc: Loc = ("sites", name, "networks", label)
             for own, known in own_and_known(draft, name, label):

@@ -2,9 +2,15 @@
 
 from collections.abc import Iterator
 
-from mesh.config.draft import Draft
+from mesh.config import clouds
+from mesh.config.draft import Draft, Within
 from mesh.config.faults import Found, Loc, place
 from mesh.config.selectors import Selection, sites_by_version
+
+_WAY_BACK = (
+    "give it 'masquerade: true', or 'return_route: manual' where this host is their router or their router has a route"
+    " through it"
+)
 
 
 def check(draft: Draft, selection: Selection) -> Iterator[Found]:
@@ -24,12 +30,16 @@ def check(draft: Draft, selection: Selection) -> Iterator[Found]:
                 continue
             told.add(name)
             loc: Loc = ("sites", opened.site, "networks", opened.network)
-            network = draft.config.sites[opened.site].networks[opened.network]
+            site = draft.config.sites[opened.site]
+            network = site.networks[opened.network]
             unread = draft.spoilt(*loc, "masquerade") or draft.spoilt(*loc, "return_route")
-            if not (network.masquerade or network.return_route or unread):
+            # Of what kind a site is has a fault: who leads answers back is unknown.
+            unread |= len(clouds.kinds(draft, opened.site)) != 1 or (site.colo is None and site.cloud is None)
+            if unread or site.masquerades(network) or network.return_route:
+                continue
+            if site.cloud is None or not site.cloud.routed(Within(draft, ("sites", opened.site, site.cloud.kind))):
                 yield (
                     loc,
                     f"{place(('access', number))} lets other sites open flows to it, and nothing says how its hosts'"
-                    " answers come back; give it 'masquerade: true', or 'return_route: manual' where this host is their"
-                    " router or their router has a route through it",
+                    f" answers come back; {site.cloud.way_back if site.cloud else _WAY_BACK}",
                 )

@@ -4,11 +4,12 @@ The models hold what can be said of one value by itself. What needs the whole co
 the other modules of mesh/config/, which checks.py calls, so that one report has everything.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
-from pydantic import model_validator as validates
+from pydantic import BeforeValidator, Field
 
+from mesh.config.aws import AwsPart
+from mesh.config.digitalocean import DigitalOceanPart
 from mesh.config.forms import (
     Addresses,
     EndpointText,
@@ -20,6 +21,7 @@ from mesh.config.forms import (
     Interface,
     Keepalive,
     Mtu,
+    Operators,
     Port,
     Prefixes,
     Resolvers,
@@ -33,30 +35,11 @@ from mesh.config.forms import (
     items,
     unsealed,
 )
+from mesh.config.parts import CloudPart, Part, required
 
 # What a site can be; exactly one of these keys is given.
-KINDS = ("colo",)
-
-
-class Part(BaseModel):
-    """A mapping of the config. A key without a value counts as left out."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    @validates(mode="before")
-    @classmethod
-    def _without_empty_values(cls, data: object, info: ValidationInfo) -> object:
-        if data is None:
-            return {}
-        if isinstance(data, dict):
-            unsealed(data, info)
-            return {key: value for key, value in data.items() if value is not None}
-        return data
-
-
-def required(description: str, default: object = None, **more: Any) -> Any:
-    """A field that the checks demand; the model itself does without, so that other faults are still found."""
-    return Field(default=default, description=description, json_schema_extra={"required": True}, **more)
+CLOUDS = (AwsPart.kind, DigitalOceanPart.kind)
+KINDS = ("colo", *CLOUDS)
 
 
 class MeshPart(Part):
@@ -102,8 +85,9 @@ class SshPart(Part):
     port: Port | None = Field(default=None, description="The SSH port. Default: 22.")
     private_key: SshKey | None = Field(
         default=None,
-        description="SSH key, without passphrase. Default: the SSH agent's keys. Set it by `pulumi config set --path"
-        " --secret 'wireguard-mesh:ssh.private_key' < FILE`.",
+        description="SSH key, without passphrase, which also opens the machines in clouds. Default: the SSH agent's"
+        " keys; machines in clouds take one that is made, and kept in the stack's state, encrypted. Set it by"
+        " `pulumi config set --path --secret 'wireguard-mesh:ssh.private_key' < FILE`.",
     )
     proxy: ProxyPart | None = Field(default=None, description="A bastion before every colo that names none of its own.")
 
@@ -126,23 +110,35 @@ class ColoPart(Part):
     proxy: ProxyPart | None = Field(
         default=None, description="The bastion before this host. Default: `ssh.proxy`, or else none."
     )
+    sends_from: Addresses | None = Field(
+        default=None,
+        description="The addresses that the host's packets come from, as others see them; machines in clouds let in"
+        " WireGuard's packets from these only. Default: the endpoint's, where that is an IPv4 address; otherwise they"
+        " let them in from anywhere.",
+    )
 
 
 class NetworkPart(Part):
     """A network behind a site's host."""
 
     cidr: Prefixes | None = required("The network's prefix; or two, IPv4 and IPv6.")
-    interface: Interface | None = required("The host's interface that leads to the network.")
+    interface: Interface | None = Field(
+        default=None,
+        description="The host's interface that leads to the network. At a colo it has to be named. Default: `ens5` on"
+        " AWS, `eth1` on DigitalOcean.",
+    )
     masquerade: Flag = Field(
         default=False,
         description="Let flows from the tunnel appear to come from the host itself. For networks whose hosts have no"
-        " route back through this host, as behind libvirt's `virbr0`.",
+        " route back through this host, as behind libvirt's `virbr0`. On DigitalOcean, which has no route tables, the"
+        " default is `true` where there is no `return_route`.",
     )
     return_route: ReturnRoute | None = Field(
         default=None,
         description="`manual`: the network's hosts send their answers to other sites through this host, because it is"
         " their router, or because their router was given routes through it (the output `SITE.routes` lists them). A"
-        " network that others may open flows to has this or `masquerade`.",
+        " network that others may open flows to has this or `masquerade`. On AWS the route tables do it; on"
+        " DigitalOcean the other droplets take the routes of the output `SITE.cloud_init`.",
     )
     advertise_as: Prefixes | None = Field(
         default=None,
@@ -161,7 +157,8 @@ class SitePart(Part):
     endpoint: EndpointText | None = Field(
         default=None,
         description="Where the other sites send WireGuard's packets: `host`, `host:port` or `[IPv6]:port`."
-        " Default: `colo.host` and the site's `listen_port`.",
+        " Default: `colo.host` and the site's `listen_port`."
+        " A machine in a cloud has the address that the cloud gives.",
     )
     listen_port: Port | None = Field(
         default=None, description="The UDP port on which this site listens. Default: `mesh.listen_port`."
@@ -183,11 +180,30 @@ class SitePart(Part):
         description="A WireGuard key that the host has already. Default: one is made and kept in the stack's state,"
         " encrypted. Set it by `pulumi config set --path --secret 'wireguard-mesh:sites.NAME.private_key'`.",
     )
-    colo: ColoPart | None = required("The site's kind: a host that exists already.")
+    colo: ColoPart | None = Field(
+        default=None, description="A host that exists already. Every site has one of `colo`, `aws` and `digitalocean`."
+    )
+    aws: AwsPart | None = Field(default=None, description="An instance on AWS, which is made.")
+    digitalocean: DigitalOceanPart | None = Field(default=None, description="A droplet at DigitalOcean, which is made.")
     networks: Annotated[dict[str, NetworkPart], BeforeValidator(unsealed)] = Field(
         default={},
         description="The networks behind the host, by name. Nobody reaches them without a grant in `access`.",
     )
+
+    @property
+    def cloud(self) -> CloudPart | None:
+        """What describes a machine in a cloud; None for a colo, and where the kind is in doubt."""
+        found = [part for kind in CLOUDS if (part := getattr(self, kind)) is not None]
+        return found[0] if len(found) == 1 and self.colo is None else None
+
+    def interface_of(self, network: NetworkPart) -> str | None:
+        """The interface that leads to a network, None where a colo's is missing."""
+        return network.interface or (self.cloud.interface if self.cloud else None)
+
+    def masquerades(self, network: NetworkPart) -> bool:
+        """Whether a network masquerades: as written, or as its kind does where nothing is said of answers."""
+        said = "masquerade" in network.model_fields_set or network.return_route is not None
+        return network.masquerade if said or self.cloud is None else self.cloud.masquerades
 
 
 class GrantPart(Part):
@@ -224,11 +240,12 @@ class StackPart(Part):
 
     mesh: MeshPart = required("What all sites share.", MeshPart())
     ssh: SshPart = Field(default=SshPart(), description="Defaults for the SSH connection to every colo.")
-    operators: Prefixes | None = Field(
+    operators: Operators | None = Field(
         default=None,
-        description="Where SSH connections to the hosts come from (people, CI), as the hosts see them. A config whose"
-        " grants would cut these off is refused: a host takes no packet from a network that it is joined to but by the"
-        " tunnel.",
+        description="Where SSH connections to the hosts come from (people, CI), as the hosts see them. Machines in"
+        " clouds take SSH from nowhere else, so that a mesh with one of these has it; `0.0.0.0/0` is taken, and warned"
+        " of. A config whose grants would cut these off is refused: a host takes no packet from a network that it is"
+        " joined to but by the tunnel.",
     )
     sites: Annotated[dict[str, SitePart], BeforeValidator(unsealed)] = required(
         "The sites, by name. A name is a DNS label in lower case.", {}

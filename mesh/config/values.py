@@ -4,7 +4,7 @@ Every text is held against a list of what is allowed, so that no quote, line bre
 """
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
 from mesh.config.faults import is_sealed, mistyped, shown
@@ -16,6 +16,7 @@ _INTERFACE = re.compile(r"[A-Za-z0-9_.=][A-Za-z0-9_.=-]*")
 # Only one case: two interfaces whose names differ in case alone would share their chains.
 _TUNNEL_INTERFACE = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 _INTERFACE_LENGTH = 15  # IFNAMSIZ of Linux, less the closing zero
+_VPC_LENGTHS = (16, 28)
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 _SPECIAL = tuple(
     (ip_network(prefix), name)
@@ -133,6 +134,14 @@ def resolver(value: object) -> IPAddress:
 
 def prefix(value: object) -> IPNetwork:
     """An IPv4 or IPv6 network in CIDR notation, without host bits."""
+    network = any_prefix(value)
+    if network.prefixlen == 0:
+        raise ValueError(f"{shown(value)} is the whole internet; name the networks that are meant")
+    return network
+
+
+def any_prefix(value: object) -> IPNetwork:
+    """A network as above; also the whole internet, by 0.0.0.0/0 or ::/0."""
     written = text(value, "a network in CIDR notation, for example 10.20.0.0/24")
     base, slash, length = written.partition("/")
     try:
@@ -143,15 +152,26 @@ def prefix(value: object) -> IPNetwork:
         raise ValueError(f"{shown(written)} has no prefix length; write it like {start}/{start.max_prefixlen}")
     if not re.fullmatch(r"0|[1-9][0-9]{0,2}", length) or int(length) > start.max_prefixlen:
         raise ValueError(f"{shown(written)} has no valid prefix length; it goes from 1 to {start.max_prefixlen}")
-    if length == "0":
-        raise ValueError(f"{shown(written)} is the whole internet; name the networks that are meant")
     network = ip_network(f"{start}/{length}", strict=False)
     if network.network_address != start:
         raise ValueError(f"{shown(written)} has host bits set; the network is {network}")
     for special, name in _SPECIAL:
-        if special.version == network.version and special.overlaps(network):
+        if network.prefixlen and special.version == network.version and special.overlaps(network):
             raise ValueError(f"{shown(written)} holds {name}")
     return network
+
+
+def vpc_range(value: object) -> IPv4Network:
+    """The range of a VPC to be made. AWS and DigitalOcean have the same bounds.
+
+    Sources: "VPC CIDR blocks" in the Amazon VPC user guide; "How to Plan Your Custom VPC Network" at DigitalOcean.
+    """
+    network = prefix(value)
+    first, last = _VPC_LENGTHS
+    if isinstance(network, IPv4Network) and first <= network.prefixlen <= last:
+        return network
+    why = "is IPv6" if network.version == 6 else "is of no size that a VPC can have"
+    raise ValueError(f"{network} {why}; its range is IPv4, from /{first} to /{last}")
 
 
 def host(value: object) -> str:

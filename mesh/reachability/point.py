@@ -56,7 +56,7 @@ def points(mesh: Mesh) -> tuple[Point, ...]:
                 site=site.name,
                 prefixes=network.cidrs,
                 interface=network.interface,
-                routes_back=network.return_route is not None and not network.masquerade,
+                routes_back=(network.return_route is not None or site.routed) and not network.masquerade,
                 advertised=network.advertised,
             )
             for network in site.networks

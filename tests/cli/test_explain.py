@@ -12,7 +12,7 @@ from cli.question import Question
 from mesh.reachability import Explanation, FamilyAnswer
 from tests.cli.prod import FILE, STACK
 
-ROOT = Path(__file__).parents[2]
+COLOS = Path(__file__).parents[1] / "lab/colos.yaml"
 RULE = (
     "-A WG0-FWD -m conntrack --ctstate NEW,RELATED,ESTABLISHED --ctproto 6 --ctorigsrc {} --ctorigdst {}"
     ' --ctorigdstport {} -m comment --comment "{}" -j ACCEPT'
@@ -188,7 +188,7 @@ def test_two_without_an_ip_version_in_common_are_told_so(directory: Path, capsys
 
 def test_families_that_differ_are_told_apart() -> None:
     families = (FamilyAnswer(4, "passes", "tcp", ()), FamilyAnswer(6, "one way", "", ()))
-    mesh = check("dev", ROOT / "Pulumi.dev.yaml").mesh
+    mesh = check("dev", COLOS).mesh
     assert mesh is not None
     ams, fra = mesh.site("ams").networks[0], mesh.site("fra").networks[0]
     question = Question(ams, fra, "tcp")
@@ -201,8 +201,9 @@ def test_families_that_differ_are_told_apart() -> None:
     assert not found.passes
 
 
-def test_families_that_agree_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["explain", "ams.lan", "fra.lan", "tcp/22", "-C", str(ROOT)]) == 0
+def test_families_that_agree_are_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "Pulumi.dev.yaml").write_text(COLOS.read_text())
+    assert run(["explain", "ams.lan", "fra.lan", "tcp/22", "-C", str(tmp_path)]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[2] == "  10.20.0.0/24 -> 10.40.0.0/24: passes"
     assert out[-1] == "  fd6b:2a91:7c5e:20::/64 -> fd6b:2a91:7c5e:40::/64: likewise"

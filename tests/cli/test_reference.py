@@ -18,6 +18,8 @@ def test_every_part_of_the_config_has_its_table() -> None:
         "`wireguard-mesh:sites.NAME`",
         "`wireguard-mesh:sites.NAME.colo`",
         "`wireguard-mesh:sites.NAME.colo.proxy`",
+        "`wireguard-mesh:sites.NAME.aws`",
+        "`wireguard-mesh:sites.NAME.digitalocean`",
         "`wireguard-mesh:sites.NAME.networks.NAME`",
         "`wireguard-mesh:access[N]`",
         "`wireguard-mesh:assert[N]`",

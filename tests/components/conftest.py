@@ -1,6 +1,7 @@
-"""A recorder in place of the engine: which resources a program registers, in order, with which inputs."""
+"""A recorder in place of the engine: which resources a program registers, in order, with which inputs and options."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import pulumi
 import pytest
@@ -11,6 +12,17 @@ from pulumi.runtime.proto.resource_pb2 import RegisterResourceRequest, RegisterR
 # Marks a secret inside a resource's inputs (pulumi.runtime.rpc, _special_sig_key).
 SECRET = "4dabf18193072939515e22adb298388d"
 
+# What clouds give, by the resource that gets it.
+ADDRESSES: Final[Mapping[str, Mapping[str, str]]] = {
+    "use1-address": {"publicIp": "198.51.100.101"},
+    "usw2-address": {"publicIp": "198.51.100.102"},
+    "fra-gateway": {"ipv4Address": "198.51.100.103", "ipv4AddressPrivate": "10.40.0.2"},
+    "fra-address": {"ipAddress": "198.51.100.104"},
+    "sgp-gateway": {"ipv4Address": "198.51.100.105", "ipv4AddressPrivate": "10.70.0.2"},
+}
+IMAGE = "ami-0123456789abcdef0"
+DROPLET = "123456789"
+
 
 class Recorder(Mocks):
     """Registers everything, and gives each resource its inputs as outputs, as Stash and remote.Command do."""
@@ -19,22 +31,50 @@ class Recorder(Mocks):
         self.registered: list[MockResourceArgs] = []
         self.requests: dict[str, RegisterResourceRequest] = {}
         self.urns: dict[str, str] = {}
+        self.calls: list[MockCallArgs] = []
+        self.hooks: dict[str, pulumi.ResourceHook] = {}
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.registered.append(args)
-        outputs = dict(args.inputs)
+        outputs = {**args.inputs, **ADDRESSES.get(args.name, {})}
         if args.typ == "pulumi:index:Stash":
             outputs["output"] = outputs["input"]
-        return f"{args.name}-id", outputs
+        return DROPLET if args.typ == "digitalocean:index/droplet:Droplet" else f"{args.name}-id", outputs
 
     def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-        raise AssertionError(f"the program calls no function of a provider, but called {args.token}")
+        if args.token != "aws:ec2/getAmi:getAmi":
+            raise AssertionError(f"the program calls no other function of a provider, but called {args.token}")
+        self.calls.append(args)
+        return {"id": IMAGE}, []
+
+    def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
+        """Takes the place of the server by which an engine calls hooks."""
+        self.hooks[hook.name] = hook
 
     def names(self, kind: str) -> list[str]:
         return [args.name for args in self.registered if args.typ == kind]
 
+    def starting(self, kind: str) -> list[str]:
+        """The names of all resources of types that begin so, in the order of the alphabet."""
+        return sorted(args.name for args in self.registered if args.typ.startswith(kind))
+
     def inputs(self, name: str) -> dict[str, Any]:
+        """What a resource is given. Components have no inputs, and may share a name with each other."""
         return next(plain(args.inputs) for args in self.registered if args.name == name)
+
+    def secret(self, name: str, key: str) -> bool:
+        """Whether an input of a resource is marked as secret in what the engine is asked."""
+        value: Any = self.requests[name].object.fields[key]
+        return SECRET in value.struct_value.fields
+
+    def after(self, name: str) -> set[str]:
+        """The names of what a resource waits for, by its options or by its inputs."""
+        return {urn.rpartition("::")[2] for urn in self.requests[name].dependencies}
+
+    def parent(self, name: str) -> str:
+        """The type and the name of the component that a resource belongs to."""
+        kind, parent = self.requests[name].parent.split("::")[-2:]
+        return f"{kind.rpartition('$')[2]} {parent}"
 
     def urn(self, name: str) -> str:
         """The URN of the resource of that name, as requests name each other."""
@@ -59,11 +99,12 @@ def plain(value: Any) -> Any:
     """A value without the marks of secrets in it."""
     if isinstance(value, dict):
         return plain(value["value"]) if SECRET in value else {key: plain(item) for key, item in value.items()}
-    return value
+    return [plain(item) for item in value] if isinstance(value, list) else value
 
 
 @pytest.fixture
-def recorder() -> Recorder:
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     made = Recorder()
     pulumi.runtime.set_mocks(made, project="wireguard-mesh", stack="test", monitor=Monitor(made))
+    monkeypatch.setattr(pulumi.runtime.settings.SETTINGS, "callbacks", made)
     return made

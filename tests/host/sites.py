@@ -49,7 +49,9 @@ class Keys:
         """What the site of that name is configured with."""
         public = {each.name: self.of(each.name).public_key() for each in mesh.sites}
         site_plan = plan(mesh)[SiteName(name)]
-        return bundle.render(site_plan, MACHINE, self.of(name).reveal(), public, self._preshared(name, public))
+        return bundle.render(
+            site_plan, MACHINE, self.of(name).reveal(), public, self._preshared(name, public), addresses={}
+        )
 
     def edited(self, mesh: Mesh, name: str, old: str, new: str) -> Bundle:
         """The same with `old` replaced by `new` throughout, and its digests made good again."""

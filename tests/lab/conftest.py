@@ -1,6 +1,7 @@
 """The lab tests' tools: the engine, and environments that are ended with the test."""
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,3 +38,14 @@ def start(tools: Engine, tmp_path: Path) -> Iterator[Start]:
     yield begin
     for environment in reversed(started):
         environment.world.stop()
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Path]:
+    """An SSH agent without keys; gives its socket."""
+    socket = tmp_path / "agent"
+    with subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL) as process:
+        while not socket.exists():
+            assert process.poll() is None
+        yield socket
+        process.kill()

@@ -1,6 +1,7 @@
 """A stack file of the test's own, deployed by the real engine in a lab of the test's own."""
 
 import os
+import sys
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -12,6 +13,7 @@ from lab.commandplugin import command_plugin
 from lab.deployment import CHECKOUT, Deployment, Outcome
 from lab.matrix import Matrix
 from lab.measuring import measure
+from lab.plugins import install_cloud_plugins
 from lab.policy import judge
 from lab.probing import probes
 from lab.project import PROGRAM
@@ -41,6 +43,8 @@ class Environment:
     def start(self) -> None:
         self.world.start()
         self.plugin = command_plugin(self._engine, self.deployment.pulumi_home)
+        if self.world.clouds:
+            install_cloud_plugins(self.deployment.pulumi_home, Path(sys.executable))
         self.write()
 
     @property
@@ -67,11 +71,15 @@ class Environment:
         """What the present config says."""
         return parse(read_stack_file(self._file.read_text()))
 
-    def probe(self, *, everywhere: bool = False) -> Matrix:
-        """Every pair, compared with what the grants of the present config say, read plainly."""
+    def probe(self, *, everywhere: bool = False, within: float = 15) -> Matrix:
+        """Every pair, compared with what the grants of the present config say, read plainly.
+
+        What is granted is given up after `within` seconds.
+        """
         mesh = self.mesh
         wanted = probes(mesh, self.world.topology, judge(mesh), everywhere=everywhere)
-        return Matrix.of(measure(self.world, wanted), [network for site in mesh.sites for network in site.networks])
+        results = measure(self.world, wanted, within=within)
+        return Matrix.of(results, [network for site in mesh.sites for network in site.networks])
 
     def on(self, site: str, script: str) -> str:
         """What a shell script prints on a site's host, as root."""
@@ -79,7 +87,12 @@ class Environment:
 
 
 def sample() -> dict[str, Any]:
-    """The sections of the sample environment."""
+    """The sections of a mesh of four colos."""
+    return read_stack_file(Path(__file__).with_name("colos.yaml").read_text())
+
+
+def clouds() -> dict[str, Any]:
+    """The sections of the sample environment: two colos, AWS and DigitalOcean."""
     return read_stack_file((CHECKOUT / "Pulumi.dev.yaml").read_text())
 
 

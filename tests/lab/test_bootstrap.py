@@ -34,6 +34,11 @@ def test_the_virtualenv_is_made_from_hashed_requirements_and_the_project_itself(
     assert project.endswith("--no-deps --no-build-isolation --editable .")
 
 
+def test_nothing_is_compiled_before_it_is_imported(bench: Bench) -> None:
+    bench.venv()
+    assert all(" --no-compile " in line for line in bench.pip_log.read_text().splitlines())
+
+
 def test_a_second_run_does_and_says_nothing(bench: Bench) -> None:
     bench.venv()
     assert bench.venv() == ""

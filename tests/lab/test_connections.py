@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,14 +53,3 @@ def test_the_keys_of_an_ssh_agent_are_used_where_the_config_has_none(start: Star
     subprocess.run(add, env={**os.environ, "SSH_AUTH_SOCK": str(agent)}, check=True, timeout=10)
     assert environment.up().warnings == ()
     assert environment.probe().as_granted
-
-
-@pytest.fixture
-def agent(tmp_path: Path) -> Iterator[Path]:
-    """An SSH agent without keys; gives its socket."""
-    socket = tmp_path / "agent"
-    with subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL) as process:
-        while not socket.exists():
-            assert process.poll() is None
-        yield socket
-        process.kill()

@@ -1,14 +1,16 @@
 """Which probes a mesh needs, and what is expected of each."""
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
 from lab.policy import judge
-from lab.probing import Probe
-from mesh.model import Family, Mesh
+from lab.probing import Probe, probes
+from lab.topology import Topology, lay_out, with_gateways
+from mesh.model import Family, Grant, Mesh
 from tests.lab.results import as_expected, probes_of, results_for
-from tests.lab.worlds import pair
+from tests.lab.worlds import cloudy, pair
 from tests.mesh.meshes import mesh, network, site
 
 
@@ -211,3 +213,16 @@ def test_a_result_says_what_is_not_as_the_policy_says() -> None:
     texts = "the hosts' texts block it, the grants grant it; silent"
     disputed = replace(denied, probe=replace(denied.probe, disputed=True))
     assert (disputed.problem, replace(disputed, arrived=True).problem) == (texts, f"{texts}, but arrives")
+
+
+def test_behind_a_gateway_in_a_cloud_its_own_address_is_expected_as_soon_as_it_is_known() -> None:
+    fra = cloudy().sites[2].networks[0]
+    nyc = cloudy().sites[0].networks[0]
+    built = replace(cloudy(), access=(Grant((nyc,), (fra,)),))
+
+    def arrivals(topology: Topology) -> set[str]:
+        found = [probe for probe in probes(built, topology, judge(built)) if probe.granted and probe.port]
+        return {str(probe.arrives_as) for probe in found}
+
+    assert arrivals(lay_out(built)) == {"None"}
+    assert arrivals(with_gateways(lay_out(built), lambda _: [ip_address("10.40.0.2")])) == {"10.40.0.2"}

@@ -43,6 +43,13 @@ def test_host_keys_become_the_labs_and_secrets_go() -> None:
     assert config["wireguard-mesh:access"] == [{"from": "a", "to": "b"}]
 
 
+def test_of_a_site_in_a_cloud_only_secrets_go() -> None:
+    kept = {"region": "fra1", "vpc_cidr": "10.40.0.0/24"}
+    site = {"digitalocean": {**kept, "token": {"secure": "v1:token"}}, "networks": {"vpc": {"cidr": "10.40.0.0/24"}}}
+    config = for_lab({"config": {"wireguard-mesh:sites": {"fra": site}}}, {})["config"]
+    assert config["wireguard-mesh:sites"]["fra"] == {"digitalocean": kept, "networks": site["networks"]}
+
+
 def test_nothing_is_left_of_how_the_original_is_encrypted() -> None:
     text = yaml.safe_dump(for_lab(STACK, LAB))
     assert not [word for word in ("salt", "awskms", "secure", "v1:", "REAL") if word in text]

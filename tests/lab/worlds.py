@@ -2,16 +2,18 @@
 
 import subprocess
 from dataclasses import replace
+from ipaddress import IPv4Network
 
 from lab.world import World
-from mesh.model import Colo, Mesh, Site, Ssh
+from mesh.model import Aws, Colo, DigitalOcean, ExistingVpc, Mesh, NewVpc, Site, Ssh
 from tests.mesh.meshes import HOST_KEY, mesh, network, site
 
 
 def with_ssh(
     built: Site, host: str | None = None, port: int = 22, user: str = "root", proxy: Ssh | None = None
 ) -> Site:
-    """The same site, reached by SSH in another way."""
+    """The same colo, reached by SSH in another way."""
+    assert isinstance(built.kind, Colo)
     ssh = Ssh(host or built.kind.ssh.host, port, user, HOST_KEY, proxy=proxy)
     return replace(built, kind=Colo(ssh))
 
@@ -48,6 +50,29 @@ def varied() -> Mesh:
     sfo = site("sfo", "10.99.0.3", endpoint="sfo.example.com")
     fra = site("fra", "10.99.0.4", endpoint="2001:db8::4")
     return mesh(nyc, with_ssh(ams, port=2022, user="admin"), with_ssh(sfo, host="10.0.0.5", proxy=jump), fra)
+
+
+def cloudy() -> Mesh:
+    """A colo, AWS in a VPC that is there, and DigitalOcean in one that is to be made."""
+    existing = ExistingVpc("vpc-0a1b2c3d", "subnet-0a1b2c3d", ("rtb-0a1b2c3d",))
+    built = mesh(
+        site("nyc", "10.99.0.1", network("virbr0", "192.168.122.0/24"), endpoint="203.0.113.10"),
+        site(
+            "use1",
+            "10.99.0.2",
+            network("vpc", "10.10.0.0/24", interface="ens5"),
+            endpoint=None,
+            kind=Aws("us-east-1", existing),
+        ),
+        site(
+            "fra",
+            "10.99.0.3",
+            network("vpc", "10.40.0.0/24", interface="eth1", masquerade=True),
+            endpoint=None,
+            kind=DigitalOcean("fra1", NewVpc(IPv4Network("10.40.0.0/24"))),
+        ),
+    )
+    return replace(built, operators=(IPv4Network("192.0.2.0/24"),))
 
 
 def ssh(world: World, host: str, command: str, *, user: str = "root", port: int = 22, via: str = "") -> str:

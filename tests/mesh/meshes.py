@@ -1,5 +1,6 @@
 """Meshes for tests: builders that read like the stack config, and strategies for random valid ones."""
 
+import re
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Literal
@@ -11,6 +12,7 @@ from mesh.model import (
     Endpoint,
     Grant,
     IPNetwork,
+    Kind,
     Mesh,
     Network,
     Party,
@@ -52,22 +54,32 @@ def site(
     name: str,
     addresses: str | Sequence[str],
     *networks: _NetworkOf,
-    endpoint: str,
+    endpoint: str | None,
     dns: Sequence[str] = (),
     mtu: int = 1420,
+    kind: Kind | None = None,
 ) -> Site:
-    """A colo with the default ports. `addresses` are its own in the tunnel, `endpoint` its public one."""
+    """A site with the default ports. `addresses` are its own in the tunnel.
+
+    `endpoint` is the public one of a colo, which sends from there; without one, `kind` is a machine in a cloud.
+    """
     site_name = SiteName(name)
     return Site(
         name=site_name,
         addresses=tuple(ip_address(address) for address in ([addresses] if isinstance(addresses, str) else addresses)),
         endpoint=Endpoint(endpoint, 51820),
         listen_port=51820,
-        kind=Colo(Ssh(host=endpoint, port=22, user="root", host_key=HOST_KEY)),
+        kind=kind or _colo(endpoint or ""),
         networks=tuple(build(site_name) for build in networks),
         dns=tuple(ip_address(address) for address in dns),
         mtu=mtu,
     )
+
+
+def _colo(host: str) -> Colo:
+    named = not re.fullmatch(r"[0-9.]+|[0-9a-f:]+", host)
+    sends_from = () if named else (ip_address(host),)
+    return Colo(Ssh(host=host, port=22, user="root", host_key=HOST_KEY), sends_from)
 
 
 def service(text: str) -> Service:

@@ -22,7 +22,7 @@ MARKERS = ["@machine", "@interface", "@rules", "@forwarding", "@rules.v4", "@rul
 
 def render(site_plan: SitePlan, private_key: str = "<private>", machine: str = MACHINE) -> bundle.Bundle:
     words = {peer.site: f"<of {peer.site}>" for peer in site_plan.peers}
-    return bundle.render(site_plan, machine, private_key, words, words)
+    return bundle.render(site_plan, machine, private_key, words, words, addresses={})
 
 
 def nyc_plan(mesh: Mesh) -> SitePlan:

@@ -19,7 +19,7 @@ TEXTS = {str(site): key.reveal() for site, key in PRIVATE.items()}
 
 def bundles() -> dict[str, str]:
     ring = KeyRing.of(TEXTS, ROOT)
-    return {str(name): ring.bundle(each, f"SHA256:{name}").text for name, each in PLANS.items()}
+    return {str(name): ring.bundle(each, f"SHA256:{name}", {}).text for name, each in PLANS.items()}
 
 
 def preshared(text: str) -> dict[str, str]:

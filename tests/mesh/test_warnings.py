@@ -1,7 +1,12 @@
-"""What is told: grants that another one contains, and ways back that masquerading leaves unused; nothing else."""
+"""What is told: grants in others, ways back left unused, and doors that stand open to everyone; nothing else."""
+
+from dataclasses import replace
+from ipaddress import IPv4Network, ip_address, ip_network
 
 import pytest
 
+from mesh.model import Colo, Endpoint, Mesh, NewVpc, Site
+from mesh.model import DigitalOcean as Cloud
 from mesh.warnings import warnings
 from tests.mesh.meshes import mesh, network, site
 
@@ -74,3 +79,56 @@ def test_a_way_back_beside_masquerading_is_told_and_either_alone_is_not() -> Non
         "sites.ams.networks.both.return_route: says nothing beside 'masquerade: true', with which answers go to this"
         " host without a route; leave one of them out"
     ]
+
+
+FAR = tuple(
+    replace(
+        site(name, f"10.99.0.{number}", endpoint="192.0.2.1"),
+        kind=Cloud("fra1", NewVpc(IPv4Network("10.50.0.0/24"))),
+        endpoint=Endpoint(None, 51820),
+    )
+    for name, number in (("use1", 5), ("usw2", 6))
+)
+
+
+def unknown(name: str) -> Site:
+    """A colo of which it is not known what it sends from."""
+    found = next(each for each in SITES if each.name == name)
+    assert isinstance(found.kind, Colo)
+    return replace(found, kind=replace(found.kind, sends_from=()))
+
+
+def known(found: Site) -> Site:
+    assert isinstance(found.kind, Colo)
+    return replace(found, kind=replace(found.kind, sends_from=(ip_address("9.9.9.9"),)))
+
+
+def told(found: Mesh) -> list[str]:
+    return [str(each) for each in warnings(found)]
+
+
+def test_operators_who_are_everyone_are_told_with_the_machines_that_they_reach() -> None:
+    everyone = (ip_network("0.0.0.0/0"), ip_network("192.0.2.0/24"), ip_network("::/0"))
+    way_out = "name the prefixes that people and CI come from"
+    assert told(replace(mesh(*map(known, SITES), *FAR), operators=everyone)) == [
+        f"operators: 0.0.0.0/0 lets anyone try SSH at use1, usw2; {way_out}",
+        f"operators: ::/0 lets anyone try SSH at use1, usw2; {way_out}",
+    ]
+    assert told(replace(mesh(*SITES), operators=everyone[:2])) == [
+        f"operators: 0.0.0.0/0 says nothing, since that is everyone; {way_out}"
+    ]
+    assert told(replace(mesh(*map(known, SITES), *FAR), operators=(ip_network("0.0.0.0/1"),))) == []
+
+
+def test_a_colo_without_a_fixed_address_is_told_where_it_has_peers_in_clouds() -> None:
+    sites = (unknown("ams"), known(SITES[1]), unknown("nyc"), *FAR)
+    access = [("ams.lan", "usw2", ""), ("usw2", "fra", ""), ("use1 fra", "ams", "icmp"), ("nyc", "fra ams", "")]
+    assert told(mesh(*sites, access=access)) == [
+        "sites.ams.colo: what it sends from is not known, so that use1, usw2 let WireGuard's packets in from anywhere;"
+        " give it 'sends_from', where it has a fixed address"
+    ]
+    assert told(mesh(*sites, access=access[1:])) == [
+        "sites.ams.colo: what it sends from is not known, so that use1 lets WireGuard's packets in from anywhere;"
+        " give it 'sends_from', where it has a fixed address"
+    ]
+    assert told(mesh(*sites, access=access[3:])) == []

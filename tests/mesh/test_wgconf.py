@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
-from ipaddress import ip_network
+from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.keys import generate_private_key, preshared_key
-from mesh.model import Grant, Mesh, Party, SiteName
+from mesh.model import DigitalOcean, Grant, Mesh, NewVpc, Party, SiteName
 from mesh.plan import plan
 from mesh.wgconf import render, render_without_keys
 from tests.mesh.meshes import familiar, mesh, meshes, network, site
@@ -26,7 +26,9 @@ def words(kind: str, mesh: Mesh) -> dict[SiteName, str]:
 
 def texts(mesh: Mesh) -> dict[str, str]:
     return {
-        str(name): render(site_plan, "<private>", words("public", mesh), words("preshared", mesh), RULES)
+        str(name): render(
+            site_plan, "<private>", words("public", mesh), words("preshared", mesh), addresses={}, rules=RULES
+        )
         for name, site_plan in plan(mesh).items()
     }
 
@@ -91,7 +93,14 @@ def test_what_a_site_does_not_set_has_no_line() -> None:
 def test_a_peer_without_a_key_is_an_error_and_not_a_gap() -> None:
     nyc = plan(familiar())[SiteName("nyc")]
     with pytest.raises(KeyError, match="sfo"):
-        render(nyc, "<private>", {SiteName("ams"): "<public ams>"}, words("preshared", familiar()), RULES)
+        render(
+            nyc,
+            "<private>",
+            {SiteName("ams"): "<public ams>"},
+            words("preshared", familiar()),
+            addresses={},
+            rules=RULES,
+        )
 
 
 def test_shown_to_people_it_has_words_for_keys_and_is_otherwise_the_same() -> None:
@@ -165,7 +174,9 @@ def test_no_peer_gets_the_text_of_one_that_was_there_before() -> None:
     for number in range(5000):  # more than are kept
         prefix = ip_network((number, 32))
         one = replace(nyc, peers=(replace(nyc.peers[0], allowed_ips=(prefix,)),))
-        text = render(one, "<private>", words("public", familiar()), words("preshared", familiar()), RULES)
+        text = render(
+            one, "<private>", words("public", familiar()), words("preshared", familiar()), addresses={}, rules=RULES
+        )
         assert text.endswith(f"AllowedIPs = {prefix}\n")
 
 
@@ -181,9 +192,21 @@ def test_wg_quick_reads_it(tmp_path: Path) -> None:
         preshared = {peer: preshared_key(root, public[name], public[peer]) for peer in public if peer != name}
         file = tmp_path / "wg0.conf"
         file.touch(mode=0o600)
-        file.write_text(render(site_plan, private[name].reveal(), public, preshared, RULES))
+        file.write_text(render(site_plan, private[name].reveal(), public, preshared, addresses={}, rules=RULES))
         stripped = subprocess.run(["wg-quick", "strip", file], capture_output=True, text=True, check=True)
         assert stripped.stderr == ""
         assert stripped.stdout.count("[Peer]") == 3
         assert f"PrivateKey = {private[name].reveal()}" in stripped.stdout
         assert "PreUp" not in stripped.stdout
+
+
+def test_an_address_that_a_cloud_gives_is_put_in_where_the_plan_has_none() -> None:
+    droplet = DigitalOcean("fra1", NewVpc(IPv4Network("10.40.0.0/24")))
+    of = mesh(site("ams", "10.99.0.2", endpoint="198.51.100.20"), site("fra", "10.99.0.4", endpoint=None, kind=droplet))
+    ams = plan(of)[SiteName("ams")]
+    keys = {SiteName("fra"): "<key>"}
+    for address in ("192.0.2.7", "192.0.2.8"):
+        text = render(ams, "<private>", keys, keys, addresses={SiteName("fra"): address}, rules=RULES)
+        assert f"\nEndpoint = {address}:51820\n" in text
+    with pytest.raises(KeyError, match="fra"):
+        render(ams, "<private>", keys, keys, addresses={}, rules=RULES)

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from mesh.config import ConfigError, parse
 from mesh.faults import Fault
+from mesh.model import Colo, Site, Ssh
 
 GONE: Final = object()
 # What a test shows, the changes to the good config, and the report that is expected.
@@ -64,6 +65,42 @@ _GOOD: dict[str, object] = {
 }
 
 
+# One site of each kind: a colo, an instance on AWS and a droplet at DigitalOcean.
+_CLOUDS: dict[str, object] = {
+    "mesh": {"tunnel": "10.99.0.0/24"},
+    "operators": "100.64.7.0/24",
+    "sites": {
+        "nyc": {
+            "address": "10.99.0.1",
+            "colo": {"host": "nyc.mesh.net", "host_key": HOST_KEY, "sends_from": "9.9.9.10"},
+            "networks": {"virbr0": {"cidr": "192.168.122.0/24", "interface": "virbr0", "masquerade": True}},
+        },
+        "use1": {
+            "address": "10.99.0.2",
+            "aws": {"region": "us-east-1", "vpc_cidr": "10.10.0.0/16"},
+            "networks": {"vpc": {"cidr": "10.10.0.0/16"}},
+        },
+        "fra": {
+            "address": "10.99.0.3",
+            "digitalocean": {"region": "fra1", "vpc_cidr": "10.40.0.0/24"},
+            "networks": {"vpc": {"cidr": "10.40.0.0/24"}},
+        },
+    },
+    "access": [
+        {"from": ["use1.vpc", "nyc.virbr0"], "to": "fra.vpc"},
+        {"from": "fra.vpc", "to": ["nyc.virbr0", "use1.vpc"]},
+    ],
+}
+UUID = "5a4981aa-9653-4bd1-bef5-d6bff52042e4"
+# In place of a new VPC on AWS, one that exists.
+EXISTING: dict[str, object] = {
+    "sites.use1.aws.vpc_cidr": GONE,
+    "sites.use1.aws.vpc": "vpc-0a1b2c3d",
+    "sites.use1.aws.subnet": "subnet-0123456789abcdef0",
+    "sites.use1.aws.route_tables": ["rtb-0a1b2c3d", "rtb-0123456789abcdef0"],
+}
+
+
 def good() -> dict[str, Any]:
     """A config without faults, to be changed at will."""
     return deepcopy(_GOOD)
@@ -71,7 +108,15 @@ def good() -> dict[str, Any]:
 
 def changed(changes: dict[str, object]) -> dict[str, Any]:
     """The good config with values set at their places (`sites.nyc.address`, `access.0.from`), or taken out by GONE."""
-    config: Any = good()
+    return _with(good(), changes)
+
+
+def clouds(changes: dict[str, object]) -> dict[str, Any]:
+    """The same of a config that has a site of each kind."""
+    return _with(deepcopy(_CLOUDS), changes)
+
+
+def _with(config: Any, changes: dict[str, object]) -> dict[str, Any]:
     for where, value in changes.items():
         *parents, last = where.split(".")
         inner = config
@@ -83,6 +128,12 @@ def changed(changes: dict[str, object]) -> dict[str, Any]:
             inner[int(last) if isinstance(inner, list) else last] = value
     found: dict[str, Any] = config
     return found
+
+
+def ssh(site: Site) -> Ssh:
+    """How a colo is reached."""
+    assert isinstance(site.kind, Colo)
+    return site.kind.ssh
 
 
 def faults(config: dict[str, Any], *, stack_file: bool = False) -> tuple[Fault, ...]:

@@ -10,10 +10,20 @@ import pytest
 from mesh.config import ConfigError, documentation_addresses, engine_sections, parse, report
 from mesh.config.stackfile import read_stack_file
 from mesh.firewall import render
-from mesh.model import Endpoint, Network, SiteName
+from mesh.model import Aws, Colo, DigitalOcean, Endpoint, Network, Party, Site, SiteName
 from mesh.plan import plan
 from mesh.warnings import warnings
-from tests.mesh.config.configs import ECDSA_HOST_KEY, HOST_KEY, SEALED, SSH_KEY, WIREGUARD_KEY, changed, faults, good
+from tests.mesh.config.configs import (
+    ECDSA_HOST_KEY,
+    HOST_KEY,
+    SEALED,
+    SSH_KEY,
+    WIREGUARD_KEY,
+    changed,
+    faults,
+    good,
+    ssh,
+)
 
 BASTION = {"host": "192.0.2.1", "host_key": HOST_KEY}
 SAMPLE = Path(__file__).parents[3] / "Pulumi.dev.yaml"
@@ -27,7 +37,7 @@ def test_a_good_config_becomes_a_mesh() -> None:
     assert (nyc.addresses, nyc.mtu) == ((ip_address("10.99.0.1"),), 1420)
     assert nyc.endpoint == Endpoint("203.0.113.10", 51820)
     assert nyc.networks == (Network(SiteName("nyc"), "virbr0", (ip_network("192.168.122.0/24"),), "virbr0", True),)
-    assert (nyc.kind.ssh.user, nyc.kind.ssh.port, nyc.kind.ssh.proxy) == ("root", 22, None)
+    assert (ssh(nyc).user, ssh(nyc).port, ssh(nyc).proxy) == ("root", 22, None)
     first, second = mesh.access
     assert [str(party) for party in first.sources] == ["ams.lan", "fra.lan"]
     assert [str(party) for party in first.destinations] == ["nyc.virbr0"]
@@ -42,9 +52,9 @@ def test_the_order_of_the_file_does_not_matter_since_the_engine_sorts_it_away() 
 def test_a_site_may_set_what_the_mesh_sets_for_all() -> None:
     changes = {"mesh.listen_port": 50000, "sites.nyc.listen_port": 50001, "sites.fra.endpoint": "fra.mesh.net:443"}
     mesh = parse(changed(dict(changes)))
-    assert str(mesh.site("ams").endpoint) == "198.51.100.20:50000"
-    assert str(mesh.site("nyc").endpoint) == "203.0.113.10:50001"
-    assert str(mesh.site("fra").endpoint) == "fra.mesh.net:443"
+    assert mesh.site("ams").endpoint.at("") == "198.51.100.20:50000"
+    assert mesh.site("nyc").endpoint.at("") == "203.0.113.10:50001"
+    assert mesh.site("fra").endpoint.at("") == "fra.mesh.net:443"
     assert mesh.site("fra").listen_port == 50000
 
 
@@ -59,7 +69,7 @@ def test_a_site_may_set_what_the_mesh_sets_for_all() -> None:
     ],
 )
 def test_an_endpoint_is_a_host_with_or_without_port(written: str, endpoint: str) -> None:
-    assert str(parse(changed({"sites.nyc.endpoint": written})).site("nyc").endpoint) == endpoint
+    assert parse(changed({"sites.nyc.endpoint": written})).site("nyc").endpoint.at("") == endpoint
 
 
 def test_ssh_defaults_hold_for_every_colo_that_says_nothing_else() -> None:
@@ -75,7 +85,7 @@ def test_ssh_defaults_hold_for_every_colo_that_says_nothing_else() -> None:
             }
         )
     )
-    nyc, fra = mesh.site("nyc").kind.ssh, mesh.site("fra").kind.ssh
+    nyc, fra = ssh(mesh.site("nyc")), ssh(mesh.site("fra"))
     assert (nyc.user, nyc.port) == ("ops", 2222)
     assert nyc.private_key is not None
     assert nyc.private_key.reveal() == SSH_KEY
@@ -203,45 +213,58 @@ def test_a_section_that_is_nested_without_end_is_a_fault_like_others() -> None:
     ]
 
 
-def test_examples_are_named_wherever_a_packet_would_be_sent_to_them() -> None:
-    changes = {
-        "sites.nyc.endpoint": "[2001:db8::1]:51820",
-        "sites.fra.colo.host": "fra.example.net",
-        "sites.fra.colo.proxy": BASTION,
-        "sites.ams.colo.host": "8.8.8.8",
-    }
-    assert [str(note) for note in documentation_addresses(parse(changed(dict(changes))))] == [
-        "sites.fra.colo.host: fra.example.net is an example, kept for documentation; give the host's own address",
-        "sites.fra.colo.proxy.host: 192.0.2.1 is an example, kept for documentation; give the host's own address",
-        "sites.nyc.endpoint: 2001:db8::1 is an example, kept for documentation; give the host's own address",
-        "sites.nyc.colo.host: 203.0.113.10 is an example, kept for documentation; give the host's own address",
-    ]
+def test_where_a_colo_sends_from_is_written_or_its_endpoint_unless_that_says_nothing_of_ipv4() -> None:
+    def sends_from(changes: dict[str, object]) -> list[str]:
+        kind = parse(changed(changes)).site("ams").kind
+        assert isinstance(kind, Colo)
+        return [str(address) for address in kind.sends_from]
+
+    assert sends_from({}) == ["198.51.100.20"]
+    assert sends_from({"sites.ams.endpoint": "198.51.100.21:1"}) == ["198.51.100.21"]
+    assert sends_from({"sites.ams.endpoint": "ams.mesh.net"}) == []
+    assert sends_from({"sites.ams.endpoint": "[2001:db8::1]:1"}) == []
+    assert sends_from({"sites.ams.colo.sends_from": "203.0.113.20"}) == ["203.0.113.20"]
+    several = ["203.0.113.20", "2001:db8::20", "203.0.113.20"]
+    assert sends_from({"sites.ams.colo.sends_from": several}) == several[:2]
 
 
-def test_a_host_of_ones_own_is_no_example() -> None:
-    hosts = {f"sites.{site}.colo.host": f"{site}.mesh.net" for site in ("nyc", "ams", "fra")}
-    assert documentation_addresses(parse(changed(dict(hosts)))) == ()
-
-
-def test_the_sample_is_the_network_that_people_recognise() -> None:
+def test_the_sample_has_a_site_of_each_kind_and_grants_between_all() -> None:
     mesh = parse(read_stack_file(SAMPLE.read_text()), stack_file=True)
-    assert {site.name for site in mesh.sites} == {"nyc", "ams", "sfo", "fra"}
-    (virbr0,) = mesh.site("nyc").networks
-    assert (virbr0.cidrs, virbr0.interface, virbr0.masquerade) == ((ip_network("192.168.122.0/24"),), "virbr0", True)
-    granted = [
-        ([str(a) for a in grant.sources], [str(b) for b in grant.destinations], [str(each) for each in grant.services])
+    kinds = {site.name: type(site.kind) for site in mesh.sites}
+    assert kinds == {"ams": Colo, "fra": DigitalOcean, "nyc": Colo, "use1": Aws}
+    networks = {
+        str(network): (*map(str, network.cidrs), network.interface, network.masquerade, network.return_route)
+        for site in mesh.sites
+        for network in site.networks
+    }
+    assert networks == {
+        "ams.lan": ("10.20.0.0/24", "eth1", False, "manual"),
+        "fra.vpc": ("10.40.0.0/24", "eth1", True, None),
+        "nyc.virbr0": ("192.168.122.0/24", "virbr0", True, None),
+        "use1.vpc": ("10.10.0.0/16", "ens5", False, None),
+    }
+    granted = {
+        (kinds[_site(source)], kinds[_site(destination)])
         for grant in mesh.access
-    ]
-    assert granted == [
-        (["ams.lan"], ["nyc.virbr0"], []),
-        (["sfo.lan"], ["nyc.virbr0"], ["tcp/443", "icmp"]),
-        (["ams.lan", "fra.lan"], ["ams.lan", "fra.lan"], []),
-    ]
+        for source in grant.sources
+        for destination in grant.destinations
+        if _site(source) != _site(destination)
+    }
+    assert granted == {
+        (Colo, Colo),
+        (Colo, Aws),
+        (Colo, DigitalOcean),
+        (Aws, Colo),
+        (Aws, DigitalOcean),
+        (DigitalOcean, Colo),
+        (DigitalOcean, Aws),
+    }
     (denied,) = mesh.assertions
     assert ([str(party) for party in denied.sources], denied.expect) == (["nyc.virbr0"], "deny")
-    for name in ("ams", "fra"):
-        (lan,) = mesh.site(name).networks
-        assert ({prefix.version for prefix in lan.cidrs}, lan.return_route) == ({4, 6}, "manual")
+
+
+def _site(party: Party) -> SiteName:
+    return party.name if isinstance(party, Site) else party.site
 
 
 def test_the_sample_needs_no_warning_and_its_assertion_can_fail() -> None:
@@ -256,4 +279,8 @@ def test_the_sample_needs_no_warning_and_its_assertion_can_fail() -> None:
 
 def test_the_sample_is_for_the_lab_only() -> None:
     mesh = parse(read_stack_file(SAMPLE.read_text()))
-    assert {note.place for note in documentation_addresses(mesh)} == {f"sites.{site}.colo.host" for site in mesh.sites}
+    assert [note.place for note in documentation_addresses(mesh)] == [
+        "sites.ams.colo.host",
+        "sites.nyc.colo.host",
+        "operators",
+    ]

@@ -8,14 +8,17 @@ TABLE: list[Row] = [
     (
         "a site without a kind is a fault",
         {"sites.fra.colo": GONE},
-        ["sites.fra: is of no kind; give it 'colo', with the 'host' and 'host_key' of a host that exists"],
+        [
+            "sites.fra: is of no kind; give it 'colo', with the 'host' and 'host_key' of a host that exists, or 'aws'"
+            " or 'digitalocean' for a machine that is to be made"
+        ],
     ),
     (
         "a kind that is not known is a fault beside the one that is given",
-        {"sites.fra.aws": {"region": "eu-central-1"}},
+        {"sites.fra.gcp": {"region": "europe-west3"}},
         [
-            "sites.fra.aws: unknown key; known here: address, endpoint, listen_port, mtu, dns, private_key, colo,"
-            " networks"
+            "sites.fra.gcp: unknown key; known here: address, endpoint, listen_port, mtu, dns, private_key, colo, aws,"
+            " digitalocean, networks"
         ],
     ),
     (

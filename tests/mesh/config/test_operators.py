@@ -96,11 +96,12 @@ ROWS: list[Row] = [
         [_needs("fd20::/64", "ams.lan (fd20::/64)", "nyc", "ams.lan")],
     ),
     (
-        "operators are prefixes, and not the whole internet",
-        {"operators": ["0.0.0.0/0", "192.0.2.1"]},
+        "operators are prefixes",
+        {"operators": ["0.0.0.0/33", "192.0.2.1", "0.0.0.1/0"]},
         [
-            "operators[0]: '0.0.0.0/0' is the whole internet; name the networks that are meant",
+            "operators[0]: '0.0.0.0/33' has no valid prefix length; it goes from 1 to 32",
             "operators[1]: '192.0.2.1' has no prefix length; write it like 192.0.2.1/32",
+            "operators[2]: '0.0.0.1/0' has host bits set; the network is 0.0.0.0/0",
         ],
     ),
     (
@@ -234,6 +235,7 @@ SSH = {"from": "fra.lan", "to": "nyc", "ports": "tcp/22"}
             id="a host that sees another family",
         ),
         pytest.param({"operators": None}, id="operators without a value"),
+        pytest.param({"operators": ["0.0.0.0/0", "::/0"]}, id="everyone, who is nowhere in particular"),
     ],
 )
 def test_what_is_near_to_a_fault_is_still_accepted(changes: dict[str, object]) -> None:

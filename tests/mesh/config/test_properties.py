@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.config.stackfile import load
-from tests.mesh.config.configs import HOST_KEY, SEALED, SSH_KEY, WIREGUARD_KEY, changed, faults
+from tests.mesh.config.configs import EXISTING, HOST_KEY, SEALED, SSH_KEY, UUID, WIREGUARD_KEY, changed, clouds, faults
 
 KEYS = [WIREGUARD_KEY, SSH_KEY, *(line for line in SSH_KEY.splitlines() if "PRIVATE" not in line and len(line) > 40)]
 WORDS = [
@@ -36,6 +36,17 @@ WORDS = [
     "return_route",
     "ams.lan",
     "a.b",
+    "aws",
+    "digitalocean",
+    "region",
+    "vpc",
+    "vpc_cidr",
+    "subnet",
+    "route_tables",
+    "tags",
+    "token",
+    "generation",
+    "sends_from",
 ]
 VALUES = [
     "10.99.0.0/24",
@@ -52,6 +63,12 @@ VALUES = [
     443,
     "deny",
     "manual",
+    "us-east-1",
+    "fra1",
+    "vpc-0a1b2c3d",
+    "t3.nano",
+    "x86_64",
+    UUID,
     HOST_KEY,
     *KEYS,
 ]
@@ -95,7 +112,24 @@ def whole() -> dict[str, Any]:
     )
 
 
+def whole_clouds() -> dict[str, Any]:
+    """The same with machines in clouds, one of them in a VPC that exists."""
+    return clouds(
+        {
+            **EXISTING,
+            "sites.use1.aws.instance_type": "t4g.micro",
+            "sites.use1.aws.architecture": "arm64",
+            "sites.use1.aws.tags": {"team": "network"},
+            "sites.fra.digitalocean.reserved_address": True,
+            "sites.fra.digitalocean.generation": 2,
+            "sites.fra.digitalocean.token": dict(SEALED),
+            "sites.fra.digitalocean.tags": ["web"],
+        }
+    )
+
+
 PLACES = [place for place in places(whole()) if place]
+CLOUD_PLACES = [place for place in places(whole_clouds()) if place]
 
 
 def judge(config: dict[str, Any]) -> None:
@@ -113,14 +147,24 @@ def test_any_data_is_a_mesh_or_a_report(config: dict[str, Any]) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(PLACES), data), min_size=1, max_size=3))
 def test_any_value_at_any_place_of_a_good_config_is_a_mesh_or_a_report(changes: list[tuple[Any, Any]]) -> None:
-    config: Any = whole()
+    judge(_changed_at(whole(), changes))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(CLOUD_PLACES), data), min_size=1, max_size=3))
+def test_any_value_at_any_place_of_a_config_with_clouds_is_a_mesh_or_a_report(changes: list[tuple[Any, Any]]) -> None:
+    judge(_changed_at(whole_clouds(), changes))
+
+
+def _changed_at(config: Any, changes: list[tuple[Any, Any]]) -> dict[str, Any]:
     for place, value in changes:
         inner = config
         for part in place[:-1]:
             inner = inner[part] if _holds(inner, part) else None
         if isinstance(inner, dict) or _holds(inner, place[-1]):
             inner[place[-1]] = deepcopy(value)
-    judge(config)
+    found: dict[str, Any] = config
+    return found
 
 
 def _holds(value: Any, part: object) -> bool:

@@ -1,0 +1,210 @@
+"""Instances of the stand-in for AWS: what EC2 makes of them, and what it refuses."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lab.clouds.api import ApiError
+from lab.clouds.aws_addresses import drop_interface
+from lab.clouds.aws_images import SIZE, images
+from lab.clouds.aws_region import Action, Arguments, Item, Region, action, invalid, tagged
+from mesh.model import Architecture
+
+# Amazon EC2 Instance Types: families and sizes that the lab knows, by the processors that they have.
+FAMILIES: Mapping[str, Architecture] = {
+    **dict.fromkeys(("t4g", "m6g", "m7g", "c6g", "c6gn", "c7g", "c7gn", "r6g", "r7g"), "arm64"),
+    **dict.fromkeys(("t3", "t3a", "m5", "m6i", "m7i", "c5", "c5n", "c6i", "c6in", "c7i", "r5", "r6i"), "x86_64"),
+}
+BURSTING = ("nano", "micro", "small")
+SIZES = ("medium", "large", "xlarge", "2xlarge", "4xlarge")
+# Instance metadata options, RunInstances: what each may be.
+METADATA: Mapping[str, tuple[Any, ...]] = {
+    "HttpEndpoint": ("enabled", "disabled"),
+    "HttpTokens": ("optional", "required"),
+    "HttpPutResponseHopLimit": tuple(range(1, 65)),
+    "HttpProtocolIpv6": ("enabled", "disabled"),
+    "InstanceMetadataTags": ("enabled", "disabled"),
+}
+DEFAULTS: Mapping[str, Any] = {
+    "HttpEndpoint": "enabled",
+    "HttpTokens": "optional",
+    "HttpPutResponseHopLimit": 1,
+    "HttpProtocolIpv6": "disabled",
+    "InstanceMetadataTags": "disabled",
+}
+# RunInstances, UserData: "User data is limited to 16 KB", before it is encoded.
+USER_DATA = 16384
+VOLUMES = ("gp3", "gp2", "standard", "io1", "io2", "st1", "sc1")
+OF_INSTANCE = ("ImageId", "InstanceType", "NetworkInterfaceId")
+MORE = ("UserData", "MetadataOptions", "RootVolume", "DeleteOnTermination", "DisableApiTermination", "Tags")
+
+
+def architecture(instance_type: str) -> Architecture:
+    """The processors of an instance type. Raises ApiError where there is no such type."""
+    family, _, size = instance_type.partition(".")
+    sizes = BURSTING + SIZES[:-2] if family.startswith("t") else SIZES
+    if family not in FAMILIES or size not in sizes:
+        raise invalid(f"Invalid value '{instance_type}' for InstanceType.")
+    return FAMILIES[family]
+
+
+def _fits(instance_type: str, image: Item) -> None:
+    wanted = architecture(instance_type)
+    if wanted != image["Architecture"]:
+        raise invalid(
+            f"The architecture '{wanted}' of the specified instance type does not match the architecture"
+            f" '{image['Architecture']}' of the specified AMI. Specify an instance type and an AMI that have matching"
+            " architectures, and try again. You can use 'describe-instance-types' or 'describe-images' to discover the"
+            " architecture of the instance type or AMI."
+        )
+
+
+def _metadata(options: Arguments) -> Item:
+    for name, value in options.items():
+        if name not in METADATA:
+            raise ApiError("UnknownParameter", f"The parameter {name} is not recognized")
+        if value not in METADATA[name]:
+            raise invalid(f"Value ({value}) for parameter {name} is invalid.")
+    return {**DEFAULTS, **options}
+
+
+def _root_volume(volume: Arguments) -> Item:
+    found = {"Encrypted": False, "VolumeType": "gp3", "VolumeSize": SIZE, **volume}
+    if found["VolumeType"] not in VOLUMES:
+        raise ApiError("UnknownVolumeType", f"Unsupported volume type '{found['VolumeType']}' for volume creation.")
+    if found["VolumeSize"] < SIZE:
+        raise ApiError(
+            "InvalidBlockDeviceMapping",
+            f"Volume of size {found['VolumeSize']}GB is smaller than the image's snapshot, expect size >= {SIZE}GB",
+        )
+    return found
+
+
+def _user_data(text: str) -> str:
+    if len(text.encode()) > USER_DATA:
+        raise invalid(f"User data is limited to {USER_DATA} bytes")
+    return text
+
+
+def image_of(region: Region, identity: str) -> Item:
+    """The image of that id. Raises ApiError where the region has none."""
+    if not identity.startswith("ami-"):
+        raise ApiError("InvalidAMIID.Malformed", f'Invalid id: "{identity}" (expecting "ami-...")')
+    for image in images(region):
+        if image["ImageId"] == identity:
+            return image
+    raise ApiError("InvalidAMIID.NotFound", f"The image id '[{identity}]' does not exist")
+
+
+@action(*OF_INSTANCE, optional=MORE)
+def run_instances(region: Region, arguments: Arguments) -> Item:
+    """RunInstances, of one, with an interface that exists: not one that another instance has."""
+    image = image_of(region, arguments["ImageId"])
+    _fits(arguments["InstanceType"], image)
+    interface = region.find("interfaces", arguments["NetworkInterfaceId"])
+    metadata, root = _metadata(arguments.get("MetadataOptions") or {}), _root_volume(arguments.get("RootVolume") or {})
+    user_data, tags = _user_data(arguments.get("UserData") or ""), tagged(arguments)
+    if interface["Attachment"]:
+        raise ApiError("InvalidNetworkInterface.InUse", f"Interface: [{interface['NetworkInterfaceId']}] in use.")
+    instance = region.add(
+        "instances",
+        {
+            "ImageId": image["ImageId"],
+            "Image": image["Image"],
+            "InstanceType": arguments["InstanceType"],
+            "NetworkInterfaceId": interface["NetworkInterfaceId"],
+            "UserData": user_data,
+            "MetadataOptions": metadata,
+            "RootVolume": root,
+            "DisableApiTermination": bool(arguments.get("DisableApiTermination")),
+            "State": "running",
+            "Tags": tags,
+        },
+    )
+    interface["Attachment"] = {
+        "InstanceId": instance["InstanceId"],
+        "DeviceIndex": 0,
+        "DeleteOnTermination": bool(arguments.get("DeleteOnTermination")),
+    }
+    return instance
+
+
+@action("InstanceId")
+def stop_instances(region: Region, arguments: Arguments) -> Item:
+    """StopInstances: done at once."""
+    region.find("instances", arguments["InstanceId"])["State"] = "stopped"
+    return {}
+
+
+@action("InstanceId")
+def start_instances(region: Region, arguments: Arguments) -> Item:
+    """StartInstances: done at once."""
+    region.find("instances", arguments["InstanceId"])["State"] = "running"
+    return {}
+
+
+@action("InstanceId", optional=("InstanceType", "UserData", "DisableApiTermination"))
+def modify_instance_attribute(region: Region, arguments: Arguments) -> Item:
+    """ModifyInstanceAttribute: "You can specify only one attribute at a time", and of some only when it is stopped."""
+    instance = region.find("instances", arguments["InstanceId"])
+    if len(arguments) != 2:
+        raise ApiError("InvalidParameterCombination", "Exactly one attribute can be modified in a request")
+    if "DisableApiTermination" not in arguments and instance["State"] != "stopped":
+        raise ApiError(
+            "IncorrectInstanceState", f"The instance '{instance['InstanceId']}' is not in the 'stopped' state."
+        )
+    if "InstanceType" in arguments:
+        _fits(arguments["InstanceType"], image_of(region, instance["ImageId"]))
+    if "UserData" in arguments:
+        _user_data(arguments["UserData"])
+    instance.update(arguments)
+    return {}
+
+
+@action("InstanceId", "MetadataOptions")
+def modify_instance_metadata_options(region: Region, arguments: Arguments) -> Item:
+    """ModifyInstanceMetadataOptions: of a running one too."""
+    instance = region.find("instances", arguments["InstanceId"])
+    instance["MetadataOptions"] = _metadata({**instance["MetadataOptions"], **arguments["MetadataOptions"]})
+    return {}
+
+
+@action("InstanceId", "RootVolume")
+def modify_volume(region: Region, arguments: Arguments) -> Item:
+    """ModifyVolume, of an instance's root: larger or of another type, never smaller."""
+    instance = region.find("instances", arguments["InstanceId"])
+    new = _root_volume({**instance["RootVolume"], **arguments["RootVolume"]})
+    if new["VolumeSize"] < instance["RootVolume"]["VolumeSize"]:
+        raise invalid("New size cannot be smaller than existing size")
+    instance["RootVolume"] = new
+    return {}
+
+
+@action("InstanceId")
+def terminate_instances(region: Region, arguments: Arguments) -> Item:
+    """TerminateInstances: done at once. Its interface stays, unless it was to go with it."""
+    instance = region.find("instances", arguments["InstanceId"])
+    identity = instance["InstanceId"]
+    if instance["DisableApiTermination"]:
+        raise ApiError(
+            "OperationNotPermitted",
+            f"The instance '{identity}' may not be terminated."
+            " Modify its 'disableApiTermination' instance attribute and try again.",
+        )
+    interface = region.find("interfaces", instance["NetworkInterfaceId"])
+    goes_too = interface["Attachment"]["DeleteOnTermination"]
+    interface["Attachment"] = None
+    if goes_too:
+        drop_interface(region, interface["NetworkInterfaceId"])
+    region.remove("instances", identity)
+    return {}
+
+
+ACTIONS: Mapping[str, Action] = {
+    "RunInstances": run_instances,
+    "StopInstances": stop_instances,
+    "StartInstances": start_instances,
+    "ModifyInstanceAttribute": modify_instance_attribute,
+    "ModifyInstanceMetadataOptions": modify_instance_metadata_options,
+    "ModifyVolume": modify_volume,
+    "TerminateInstances": terminate_instances,
+}

@@ -1,0 +1,110 @@
+"""The clouds' socket: answers, refusals, many callers at once, and callers without a lab."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.clouds.api import VARIABLE, ApiError, Server, call
+from lab.clouds.pool import Pool
+from lab.namespaces import LabError
+
+seen: list[str] = []
+
+
+def handle(cloud: str, action: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    match action:
+        case "Refuse":
+            raise ApiError("InvalidVpcID.NotFound", f"The vpc ID '{arguments['id']}' does not exist")
+        case "Break":
+            raise KeyError("groups")
+    seen.append(f"begin {action}")
+    seen.append(f"end {action}")
+    return {"cloud": cloud, "action": action, **arguments}
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    place = tmp_path / "clouds.sock"
+    monkeypatch.setenv(VARIABLE, str(place))
+    with Server(place, handle):
+        yield place
+
+
+def test_a_call_gets_its_answer(path: Path) -> None:
+    assert call("aws", "RunInstances", user_data="a\nb", tags=["ä"]) == {
+        "cloud": "aws",
+        "action": "RunInstances",
+        "user_data": "a\nb",
+        "tags": ["ä"],
+    }
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_refusal_keeps_its_code_and_words(path: Path) -> None:
+    with pytest.raises(ApiError, match=r"^InvalidVpcID\.NotFound: The vpc ID 'vpc-9' does not exist$") as refused:
+        call("aws", "Refuse", id="vpc-9")
+    assert (refused.value.code, refused.value.message) == ("InvalidVpcID.NotFound", "The vpc ID 'vpc-9' does not exist")
+
+
+def test_a_fault_of_the_lab_itself_is_told_and_the_next_call_is_answered(path: Path) -> None:
+    with pytest.raises(ApiError, match="InternalError: KeyError: 'groups'"):
+        call("aws", "Break")
+    assert call("digitalocean", "Read") == {"cloud": "digitalocean", "action": "Read"}
+
+
+def test_calls_at_once_are_done_one_after_the_other(path: Path) -> None:
+    seen.clear()
+    with ThreadPoolExecutor(max_workers=40) as pool:
+        answers = list(pool.map(lambda number: call("aws", f"Call{number}"), range(40)))
+    assert [answer["action"] for answer in answers] == [f"Call{number}" for number in range(40)]
+    assert all(seen[at].split()[1] == seen[at + 1].split()[1] for at in range(0, 80, 2))
+
+
+def test_without_a_lab_a_call_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    with pytest.raises(LabError, match=f"{VARIABLE} is not set"):
+        call("aws", "RunInstances")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "gone.sock"))
+    with pytest.raises(LabError, match="do not answer"):
+        call("aws", "RunInstances")
+
+
+def test_a_server_that_ends_before_it_answers_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "short.sock"
+    monkeypatch.setenv(VARIABLE, str(place))
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(place))
+        listening.listen()
+
+        def end_it() -> None:
+            listening.accept()[0].close()
+
+        thread = threading.Thread(target=end_it)
+        thread.start()
+        with pytest.raises(LabError, match=r"ended before they answered RunInstances|do not answer"):
+            call("aws", "RunInstances")
+        thread.join()
+
+
+def test_after_its_end_nothing_of_a_server_is_left_and_another_may_take_its_place(path: Path, tmp_path: Path) -> None:
+    with Server(tmp_path / "second.sock", handle):
+        assert (tmp_path / "second.sock").exists()
+    assert not (tmp_path / "second.sock").exists()
+    (tmp_path / "second.sock").touch()  # of one that was killed
+    with Server(tmp_path / "second.sock", handle):
+        pass
+
+
+def test_a_pool_gives_the_first_address_that_is_free() -> None:
+    pool = Pool(IPv4Network("198.19.0.0/30"))
+    assert pool.allocate([]) == "198.19.0.1"
+    assert pool.allocate(["198.19.0.1"]) == "198.19.0.2"
+    assert pool.allocate(["198.19.0.2"]) == "198.19.0.1"
+    with pytest.raises(LabError, match=r"all addresses of 198\.19\.0\.0/30 are given out"):
+        pool.allocate({"198.19.0.1", "198.19.0.2"})
