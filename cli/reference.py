@@ -36,10 +36,10 @@ program checks the same before it touches anything.
 - A network that is opened to other sites says how answers come back, by `masquerade` or `return_route`. Behind a
   machine in a cloud that is said already: on AWS by route tables, at DigitalOcean by masquerading.
 - A machine in a cloud is made with its firewall. SSH is let in from `operators` only, which therefore is required, and
-  WireGuard from what the other sites of its grants send from; its networks lie in its VPC.
+  WireGuard from what every other site of the mesh sends from; its networks lie in its VPC.
 - `meshctl check` warns of a grant that another one contains, of `return_route` beside `masquerade`, of `operators` that
-  are the whole internet, and of a colo without `sends_from` and without a fixed address that has peers in clouds. These
-  are no faults.
+  are the whole internet, of a colo without `sends_from` and without a fixed public address in a mesh with machines in
+  clouds, and of more firewall rules or routes than the cloud of a site takes by default. These are no faults.
 - Hosts at addresses and names kept for documentation are a fault. In the sample, the stack `dev`, `meshctl check` only
   notes them, since the lab takes them; a real `pulumi up` refuses them there as well.
 """

@@ -60,7 +60,7 @@ class AwsSite(pulumi.ComponentResource):
         }
         provider = _provider(site.name, aws, self)
         self._options = partial(pulumi.ResourceOptions, parent=self, provider=provider)
-        network = aws_network(site.name, aws.vpc, self._tags, self._options())
+        network = aws_network(site.name, aws, self._tags, self._options())
         self._tables = network.tables
         after_uplink = self._options(depends_on=list(network.uplink))
 
@@ -95,10 +95,15 @@ class AwsSite(pulumi.ComponentResource):
             address.public_ip, instance.tags.apply(partial(_user, aws.image))
         )
         self.machine_id: pulumi.Input[str] = instance.id
+        # Another type stops the instance, and starts it again.
+        self.boot: pulumi.Input[str] = pulumi.Output.concat(instance.id, " ", instance.instance_type)
         self.address: pulumi.Input[str] = address.public_ip
         self.sends_from: Sequence[pulumi.Input[str]] = (address.public_ip,)
         self.gone_with: pulumi.Resource | None = instance
-        self.shows: Mapping[str, pulumi.Output[str]] = {"address": address.public_ip}
+        self.shows: Mapping[str, pulumi.Output[str]] = {
+            "address": address.public_ip,
+            "host_key": first.host_key,
+        }
         self._needed = [reached, *network.uplink]
         self.register_outputs({})
 

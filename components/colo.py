@@ -21,6 +21,7 @@ class ColoSite:
         self.connection = connection(colo.ssh)
         self.first_connection = self.connection
         self.machine_id: pulumi.Input[str] = fingerprint(colo.ssh.host_key)
+        self.boot = self.machine_id
         self.address: pulumi.Input[str] = host
         self.sends_from: Sequence[pulumi.Input[str]] = tuple(str(address) for address in colo.sends_from)
         self.gone_with: pulumi.Resource | None = None

@@ -17,7 +17,7 @@ from pulumi_digitalocean.vpc import Vpc
 from components.firstcontact import FirstContact
 from components.site import Ground, Machine
 from mesh import cloud, cloudinit, sshkeys
-from mesh.model import DigitalOcean, Image, IPNetwork, NewVpc, SiteName
+from mesh.model import DigitalOcean, Image, NewVpc, SiteName
 from mesh.plan import SitePlan
 
 _IMAGES: Mapping[Image, str] = {"debian-12": "debian-12-x64", "ubuntu-24.04": "ubuntu-24-04-x64"}
@@ -39,10 +39,12 @@ class DigitalOceanSite(pulumi.ComponentResource):
         super().__init__(
             "wireguard-mesh:index:DigitalOceanSite", site.name, None, pulumi.ResourceOptions(parent=ground.parent)
         )
-        # Names and tags of DigitalOcean's have fewer characters than those of stacks.
-        self._name, self._plan = f"{pulumi.get_stack()}-{site}".replace("_", "-"), plan
+        # Names and tags of DigitalOcean's have fewer characters than those of stacks. No site has a dot in its name, so
+        # that this is no other one's.
+        self._name, self._plan = f"{pulumi.get_stack()}.{site}".replace("_", "-"), plan
         tag = f"wireguard-mesh:{pulumi.get_stack().replace('.', ':')}:{site}"
-        self._openings = cloud.openings(ground.mesh, plan)
+        openings = cloud.openings(ground.mesh, plan)
+        self._from_sites = [(opening, opening.source) for opening in openings if isinstance(opening.source, str)]
         provider = Provider(
             f"{site}-digitalocean",
             token=None if ocean.token is None else pulumi.Output.secret(ocean.token.reveal()),
@@ -54,7 +56,9 @@ class DigitalOceanSite(pulumi.ComponentResource):
             f"{site}-firewall",
             name=self._name,
             tags=[self._tag.name],
-            inbound_rules=_inbound((opening, [str(opening.source)]) for opening in self._openings if _known(opening)),
+            inbound_rules=_inbound(
+                (opening, [str(opening.source)]) for opening in openings if not isinstance(opening.source, str)
+            ),
             outbound_rules=[
                 FirewallOutboundRuleArgs(protocol="tcp", port_range=_PORTS, destination_addresses=_ANYWHERE),
                 FirewallOutboundRuleArgs(protocol="udp", port_range=_PORTS, destination_addresses=_ANYWHERE),
@@ -71,10 +75,16 @@ class DigitalOceanSite(pulumi.ComponentResource):
 
         self.connection, self.first_connection = first.connections(address, "root")
         self.machine_id: pulumi.Input[str] = droplet.id
+        # Another size turns the droplet off, and on again.
+        self.boot: pulumi.Input[str] = pulumi.Output.concat(droplet.id, " ", droplet.size)
         self.address: pulumi.Input[str] = address
         self.sends_from: Sequence[pulumi.Input[str]] = (droplet.ipv4_address,)
         self.gone_with: pulumi.Resource | None = droplet
-        self.shows: Mapping[str, pulumi.Output[str]] = {"address": address, **_cloud_init(plan, droplet)}
+        self.shows: Mapping[str, pulumi.Output[str]] = {
+            "address": address,
+            "host_key": first.host_key,
+            **_cloud_init(plan, droplet),
+        }
         self.register_outputs({})
 
     def join(self, others: Mapping[SiteName, Machine]) -> Sequence[pulumi.Resource]:
@@ -82,14 +92,13 @@ class DigitalOceanSite(pulumi.ComponentResource):
 
         The first one cannot have it: theirs have this droplet's address in turn.
         """
-        between = [opening for opening in self._openings if isinstance(opening.source, str)]
-        if not between:
+        if not self._from_sites:
             return self._needed
         more = Firewall(
             f"{self._plan.site}-firewall-peers",
-            name=f"{self._name}-peers",
+            name=f"{self._name}.peers",
             tags=[self._tag.name],
-            inbound_rules=_inbound((opening, _senders(opening, others)) for opening in between),
+            inbound_rules=_inbound((opening, others[source].sends_from) for opening, source in self._from_sites),
             opts=self._options(),
         )
         return [*self._needed, more]
@@ -109,7 +118,9 @@ class DigitalOceanSite(pulumi.ComponentResource):
         )
         return Droplet(
             f"{site}-gateway",
-            name=self._name,
+            # It becomes the hostname, which ends at the first dot, and with one DigitalOcean makes a PTR record of it.
+            # Droplets may share a name.
+            name=self._name.replace(".", "-"),
             region=ocean.region,
             size=ocean.size,
             image=_IMAGES[ocean.image],
@@ -133,13 +144,15 @@ class DigitalOceanSite(pulumi.ComponentResource):
     def _vpc(self, ocean: DigitalOcean) -> pulumi.Input[str]:
         if not isinstance(ocean.vpc, NewVpc):
             return ocean.vpc
+        cidr = str(ocean.vpc.cidr)
         return Vpc(
             f"{self._plan.site}-vpc",
-            name=self._name,
+            # All that replaces it is in its name, which is taken for as long as it is there: the new one is made first,
+            # and where DigitalOcean refuses that, or will not let go of the old one, the gateway has lost nothing.
+            name=f"{self._name}.{cidr.replace('/', '-')}.{ocean.region}",
             region=ocean.region,
-            ip_range=str(ocean.vpc.cidr),
-            # Its name is taken for as long as it is there.
-            opts=self._options(delete_before_replace=True),
+            ip_range=cidr,
+            opts=self._options(),
         ).id
 
     def _reserved(self, ocean: DigitalOcean, droplet: Droplet) -> pulumi.Output[str]:
@@ -153,16 +166,6 @@ class DigitalOceanSite(pulumi.ComponentResource):
         )
         self._needed.append(assigned)
         return reserved.ip_address
-
-
-def _known(opening: cloud.Opening) -> bool:
-    return not isinstance(opening.source, str)
-
-
-def _senders(opening: cloud.Opening, others: Mapping[SiteName, Machine]) -> Sequence[pulumi.Input[str]]:
-    if not isinstance(opening.source, str):
-        raise TypeError(f"{opening.name} is not about another site's machine")
-    return others[opening.source].sends_from
 
 
 def _inbound(
@@ -195,9 +198,4 @@ def _cloud_init(plan: SitePlan, droplet: Droplet) -> dict[str, pulumi.Output[str
     prefixes = tuple(route.prefix for route in cloud.routes(plan))
     if not prefixes:
         return {}
-    interface = plan.site.networks[0].interface
-    return {"cloud_init": droplet.ipv4_address_private.apply(partial(_routes, prefixes, interface))}
-
-
-def _routes(prefixes: Sequence[IPNetwork], interface: str, gateway: str) -> str:
-    return cloudinit.routes(prefixes, gateway, interface)
+    return {"cloud_init": droplet.ipv4_address_private.apply(partial(cloudinit.routes, prefixes))}

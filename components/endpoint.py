@@ -31,15 +31,16 @@ class Endpoint(pulumi.ComponentResource):
     ) -> None:
         super().__init__("wireguard-mesh:index:Endpoint", name, None, opts)
         command = partial(remote.Command, logging=remote.Logging.NONE, add_previous_output_in_env=False)
-        # A machine that goes with its site is not cleaned first, and one that is replaced takes these along.
+        # Nothing is dialled to clean a machine that goes, with its site or alone. These stay when it is replaced.
         options = partial(pulumi.ResourceOptions, parent=self, deleted_with=machine.gone_with)
         self.host = command(
             f"{name}-host",
             connection=machine.first_connection,
             create=commands.install,
             delete=commands.remove,
-            # A blank machine that took over address and host key would change nothing else here.
-            stdin=pulumi.Output.concat(helper, "# for machine ", machine.machine_id, "\n"),
+            # A blank machine that took over address and host key would change nothing else here; nor would one that
+            # boots once more, and only this command is patient enough for that: the others come after it.
+            stdin=pulumi.Output.concat(helper, "# for machine ", machine.boot, "\n"),
             # Another interface name is another set of files, chains and units: the old ones go first.
             opts=options(depends_on=after, delete_before_replace=True, replace_on_changes=["delete"]),
         )

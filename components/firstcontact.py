@@ -15,7 +15,8 @@ from mesh.model import SiteName
 class FirstContact:
     """What a site's machine is told at its first boot, `user_data`, and how it is dialled from then on.
 
-    `user_data` is secret, as it holds the host key's private half. `root` lets root log in.
+    `user_data` is secret, as it holds the host key's private half; `host_key` is the public one, and no secret. `root`
+    lets root log in.
     """
 
     def __init__(
@@ -23,7 +24,7 @@ class FirstContact:
     ) -> None:
         host = host_key(site, parent)
         self._operator_key = operator_key
-        self._host_key = pulumi.Output.unsecret(host.apply(sshkeys.public_key))
+        self.host_key: pulumi.Output[str] = pulumi.Output.unsecret(host.apply(sshkeys.public_key))
         self.user_data: pulumi.Output[str] = pulumi.Output.all(host=host, operator=operator_key, root=root).apply(_told)
         self.waiting = pulumi.ResourceHookBinding(
             after_create=[pulumi.ResourceHook(f"{site}-waiting", lambda _: _tell(site))]
@@ -34,8 +35,7 @@ class FirstContact:
     ) -> tuple[remote.ConnectionArgs, remote.ConnectionArgs]:
         """The usual connection, and the one that waits for a machine that may still boot."""
         usual, booting = (
-            machine_connection(host, user, self._host_key, self._operator_key, patience)
-            for patience in (USUAL, BOOTING)
+            machine_connection(host, user, self.host_key, self._operator_key, patience) for patience in (USUAL, BOOTING)
         )
         return usual, booting
 

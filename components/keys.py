@@ -11,6 +11,7 @@ from mesh.keys import generate_private_key, generate_root
 from mesh.model import Mesh, Secret
 
 # The generation is part of a key's name, so that two generations can exist side by side while a site changes its key.
+# What belongs to no site is one word and the number: a site's have its name and at least one more word before it.
 GENERATION = 1
 
 
@@ -25,7 +26,7 @@ def operator_key(mesh: Mesh, parent: pulumi.Resource) -> pulumi.Output[str]:
     """The SSH key that opens machines in clouds: the operator's own, or one that is made for the stack."""
     if mesh.operator_key is not None:
         return pulumi.Output.secret(mesh.operator_key.reveal())
-    return kept(f"operator-key-{GENERATION}", sshkeys.generate, parent)
+    return kept(f"operators-{GENERATION}", sshkeys.generate, parent)
 
 
 def host_key(site: str, parent: pulumi.Resource) -> pulumi.Output[str]:

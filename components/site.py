@@ -24,14 +24,16 @@ class Machine(Protocol):
 
     `first_connection` waits for a machine that may still boot. `machine_id` changes when another machine takes its
     place: the endpoint's commands hold it, so that the new one is configured even where address and host key stayed the
-    same. `address` is the endpoint's, that peers send to; `sends_from` are the ones that its own packets come from,
-    where they are known once it is made. `gone_with` is the machine itself where it goes with the site: nothing is
-    dialled then to clean it. `shows` are outputs of the stack, by name.
+    same. `boot` changes whenever the program makes a machine boot, a new one or the same once more. `address` is the
+    endpoint's, that peers send to; `sends_from` are the ones that its own packets come from, where they are known once
+    it is made. `gone_with` is the machine itself where it goes with the site: nothing is dialled then to clean it.
+    `shows` are outputs of the stack, by name.
     """
 
     connection: remote.ConnectionArgs
     first_connection: remote.ConnectionArgs
     machine_id: pulumi.Input[str]
+    boot: pulumi.Input[str]
     address: pulumi.Input[str]
     sends_from: Sequence[pulumi.Input[str]]
     gone_with: pulumi.Resource | None

@@ -141,7 +141,8 @@ class World:
     def _serve(self, machine: Machine, host_key: gateway.KeyPair) -> None:
         namespace = self._namespaces[machine.role]
         gateway.resolve_names(namespace, machine.hostname, self.topology.names)
-        authorized = {user: [self.operator_public_key] for user in machine.users}
+        # Root as well, as hosts have it where another user is to log in from some day on.
+        authorized = {user: [self.operator_public_key] for user in ("root", *machine.users)}
         gateway.start_sshd(namespace, machine.ports, authorized, host_key.private)
 
     @classmethod

@@ -7,7 +7,7 @@ from typing import Literal
 
 from mesh.edge import edges
 from mesh.model import Colo, IPNetwork, Mesh, Service, SiteName
-from mesh.plan import SitePlan
+from mesh.plan import SitePlan, contains
 from mesh.services import merged
 
 SSH_PORT = 22
@@ -90,8 +90,4 @@ def _opened_from_behind(plan: SitePlan) -> Iterator[Opening]:
 
 
 def _owner(plan: SitePlan, prefix: IPNetwork) -> SiteName:
-    return next(peer.site for peer in plan.peers if any(_within(prefix, allowed) for allowed in peer.allowed_ips))
-
-
-def _within(inner: IPNetwork, outer: IPNetwork) -> bool:
-    return inner.version == outer.version and inner.network_address in outer and inner.prefixlen >= outer.prefixlen
+    return next(peer.site for peer in plan.peers if any(contains(allowed, prefix) for allowed in peer.allowed_ips))

@@ -78,18 +78,16 @@ def user_data(host_key: str, authorized_key: str, *, root: bool = False) -> str:
     )
 
 
-def routes(routes: Sequence[IPNetwork], gateway: str, interface: str) -> str:
+def routes(routes: Sequence[IPNetwork], gateway: str) -> str:
     """A cloud-config for the other machines of a network that has no route tables: how to reach these prefixes.
 
-    It leaves a unit that sets the routes at every boot. `gateway` is the address of the site's gateway in that network,
-    and `interface` the machines' own into it. Prefixes of the other version of IP cannot be reached by it, and are left
-    out. Without any prefix there is nothing to say, and the text is empty.
+    It leaves a unit that sets the routes at every boot. `gateway` is the address of the site's gateway in that network:
+    by which interface it is reached every machine knows itself. Prefixes of the other version of IP cannot be reached
+    by it, and are left out. Without any prefix there is nothing to say, and the text is empty.
     """
     version = ip_address(gateway).version
     commands = [
-        f"ExecStart=/sbin/ip route replace {prefix} via {gateway} dev {interface}"
-        for prefix in routes
-        if prefix.version == version
+        f"ExecStart=/sbin/ip route replace {prefix} via {gateway}" for prefix in routes if prefix.version == version
     ]
     if not commands:
         return ""

@@ -257,12 +257,13 @@ def _minimal(prefixes: tuple[IPNetwork, ...]) -> tuple[IPNetwork, ...]:
     """The prefixes in order, without those that another one contains. Neighbours are not merged: users wrote them."""
     kept: list[IPNetwork] = []
     for prefix in sorted(prefixes, key=lambda prefix: (prefix.version, int(prefix.network_address), prefix.prefixlen)):
-        if not (kept and _contains(kept[-1], prefix)):
+        if not (kept and contains(kept[-1], prefix)):
             kept.append(prefix)
     return tuple(kept)
 
 
-def _contains(outer: IPNetwork, inner: IPNetwork) -> bool:
+def contains(outer: IPNetwork, inner: IPNetwork) -> bool:
+    """True where every address of the inner prefix is one of the outer."""
     if isinstance(outer, IPv4Network):
         return isinstance(inner, IPv4Network) and inner.subnet_of(outer)
     return not isinstance(inner, IPv4Network) and inner.subnet_of(outer)

@@ -1,18 +1,19 @@
 """What a mesh can do with and should do without: told, and refused by nobody."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from mesh.faults import Fault
-from mesh.model import Colo, Mesh, Party, Site
+from mesh.model import Colo, Mesh
+from mesh.quotas import beyond
 from mesh.services import contained
 
 _MOST_NAMED = 10
 
 
 def warnings(mesh: Mesh) -> tuple[Fault, ...]:
-    """Warnings with their places: of doors wide open, ways back that masquerading leaves unused, grants in others."""
-    return (*_wide_open(mesh), *_from_anywhere(mesh), *_unused_routes(mesh), *_contained(mesh))
+    """Warnings with their places: of open doors, clouds' quotas, unused ways back, and grants in others."""
+    return (*_wide_open(mesh), *_from_anywhere(mesh), *beyond(mesh), *_unused_routes(mesh), *_contained(mesh))
 
 
 def _wide_open(mesh: Mesh) -> Iterator[Fault]:
@@ -24,27 +25,15 @@ def _wide_open(mesh: Mesh) -> Iterator[Fault]:
 
 
 def _from_anywhere(mesh: Mesh) -> Iterator[Fault]:
-    """Of colos without a fixed address, to whose peers in clouds anyone may send packets of WireGuard."""
-    joined = defaultdict[str, set[str]](set)
-    for grant in mesh.access:
-        sources, destinations = (_sites(side) for side in (grant.sources, grant.destinations))
-        for name in sources:
-            joined[name] |= destinations
-        for name in destinations:
-            joined[name] |= sources
-    made = {site.name for site in mesh.sites if not isinstance(site.kind, Colo)}
+    """Of colos without a fixed address: every machine in a cloud is a peer of each, and lets it in."""
+    made = [site.name for site in mesh.sites if not isinstance(site.kind, Colo)]
     for site in mesh.sites:
-        peers = sorted(joined[site.name] & made)
-        if isinstance(site.kind, Colo) and not site.kind.sends_from and peers:
+        if made and isinstance(site.kind, Colo) and all(address.version == 6 for address in site.kind.sends_from):
             yield Fault(
                 f"sites.{site.name}.colo",
-                f"what it sends from is not known, so that {_listed(peers)} let{'s' * (len(peers) == 1)} WireGuard's"
-                " packets in from anywhere; give it 'sends_from', where it has a fixed address",
+                f"what it sends from is not known, so that {_listed(made)} let{'s' * (len(made) == 1)} WireGuard's"
+                " packets in from anywhere; give it 'sends_from', where it has a fixed public address",
             )
-
-
-def _sites(parties: Iterable[Party]) -> set[str]:
-    return {party.name if isinstance(party, Site) else party.site for party in parties}
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -128,7 +128,7 @@ class AwsAccount:
                 item["Routes"].append({"Destination": default, "GatewayId": gateway, "Seeded": True})
         ipv4, ipv6 = ([text for text in texts if (":" in text) is version6] for version6 in (False, True))
         for index, (inner, inner6) in enumerate(zip_longest(ipv4, ipv6[: len(ipv4)])):
-            blocks = {"CidrBlock": inner, "Ipv6CidrBlock": inner6, "AvailabilityZone": there.zone(None)}
+            blocks = {"CidrBlock": inner, "Ipv6CidrBlock": inner6, "AvailabilityZone": f"{region}{aws_region.ZONES[0]}"}
             made = there.add("subnets", {"VpcId": vpc, **blocks}, None if index else subnet)
             if tables:
                 follows = {"RouteTableId": tables[min(index, len(tables) - 1)], "SubnetId": made["SubnetId"]}

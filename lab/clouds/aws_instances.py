@@ -6,7 +6,7 @@ from typing import Any
 from lab.clouds.api import ApiError
 from lab.clouds.aws_addresses import drop_interface
 from lab.clouds.aws_images import SIZE, images
-from lab.clouds.aws_region import Action, Arguments, Item, Region, action, invalid, tagged
+from lab.clouds.aws_region import ZONES, Action, Arguments, Item, Region, action, invalid, tagged
 from mesh.model import Architecture
 
 # Amazon EC2 Instance Types: families and sizes that the lab knows, by the processors that they have.
@@ -41,10 +41,13 @@ MORE = ("UserData", "MetadataOptions", "RootVolume", "DeleteOnTermination", "Dis
 def architecture(instance_type: str) -> Architecture:
     """The processors of an instance type. Raises ApiError where there is no such type."""
     family, _, size = instance_type.partition(".")
-    sizes = BURSTING + SIZES[:-2] if family.startswith("t") else SIZES
-    if family not in FAMILIES or size not in sizes:
+    if family not in FAMILIES or size not in _sizes(family):
         raise invalid(f"Invalid value '{instance_type}' for InstanceType.")
     return FAMILIES[family]
+
+
+def _sizes(family: str) -> tuple[str, ...]:
+    return BURSTING + SIZES[:-2] if family.startswith("t") else SIZES
 
 
 def _fits(instance_type: str, image: Item) -> None:
@@ -56,6 +59,33 @@ def _fits(instance_type: str, image: Item) -> None:
             " architectures, and try again. You can use 'describe-instance-types' or 'describe-images' to discover the"
             " architecture of the instance type or AMI."
         )
+
+
+def _is_offered(region: Region, instance_type: str, interface: str) -> None:
+    """Raises ApiError where the zone of an interface does not have an instance type."""
+    zone = region.find("subnets", region.find("interfaces", interface)["SubnetId"])["AvailabilityZone"]
+    offering = [region.name + letter for letter in ZONES]
+    if zone not in offering:
+        raise ApiError(
+            "Unsupported",
+            f"Your requested instance type ({instance_type}) is not supported in your requested Availability Zone"
+            f" ({zone}). Please retry your request by not specifying an Availability Zone or choosing"
+            f" {', '.join(offering)}.",
+        )
+
+
+@action("LocationType", optional=("Filters",))
+def describe_instance_type_offerings(region: Region, arguments: Arguments) -> Item:
+    """DescribeInstanceTypeOfferings, of types that are asked for by name; with a local zone, as some regions have."""
+    filters = arguments.get("Filters") or {}
+    if arguments["LocationType"] != "availability-zone" or set(filters) != {"instance-type"}:
+        raise invalid("the lab's account knows offerings by zone only, and the filter instance-type")
+    offered = []
+    for name in filters["instance-type"]:
+        family, _, size = name.partition(".")
+        if family in FAMILIES and size in _sizes(family):
+            offered += [(name, region.name + place) for place in ("-lab-1a", *ZONES[::-1])]
+    return {"InstanceTypeOfferings": [{"InstanceType": name, "Location": place} for name, place in offered]}
 
 
 def _metadata(options: Arguments) -> Item:
@@ -103,6 +133,7 @@ def run_instances(region: Region, arguments: Arguments) -> Item:
     interface = region.find("interfaces", arguments["NetworkInterfaceId"])
     metadata, root = _metadata(arguments.get("MetadataOptions") or {}), _root_volume(arguments.get("RootVolume") or {})
     user_data, tags = _user_data(arguments.get("UserData") or ""), tagged(arguments)
+    _is_offered(region, arguments["InstanceType"], interface["NetworkInterfaceId"])
     if interface["Attachment"]:
         raise ApiError("InvalidNetworkInterface.InUse", f"Interface: [{interface['NetworkInterfaceId']}] in use.")
     instance = region.add(
@@ -138,7 +169,9 @@ def stop_instances(region: Region, arguments: Arguments) -> Item:
 @action("InstanceId")
 def start_instances(region: Region, arguments: Arguments) -> Item:
     """StartInstances: done at once."""
-    region.find("instances", arguments["InstanceId"])["State"] = "running"
+    instance = region.find("instances", arguments["InstanceId"])
+    _is_offered(region, instance["InstanceType"], instance["NetworkInterfaceId"])
+    instance["State"] = "running"
     return {}
 
 
@@ -200,6 +233,7 @@ def terminate_instances(region: Region, arguments: Arguments) -> Item:
 
 
 ACTIONS: Mapping[str, Action] = {
+    "DescribeInstanceTypeOfferings": describe_instance_type_offerings,
     "RunInstances": run_instances,
     "StopInstances": stop_instances,
     "StartInstances": start_instances,

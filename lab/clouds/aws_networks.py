@@ -38,7 +38,8 @@ def networks(region: Region) -> Iterator[Vpc]:
 
 
 def _machines(region: Region, vpc: str) -> Iterator[CloudMachine]:
-    for instance in region.where("instances", State="running"):
+    """The instances in a VPC. One that is stopped keeps its disk, and so its place; nothing gets in or out."""
+    for instance in region.of("instances").values():
         interface = region.find("interfaces", instance["NetworkInterfaceId"])
         if interface["VpcId"] == vpc:
             yield CloudMachine(
@@ -48,11 +49,11 @@ def _machines(region: Region, vpc: str) -> Iterator[CloudMachine]:
                 (MAKERS[instance["Image"]].user,),
                 # without the metadata service cloud-init has nobody to ask
                 instance["UserData"] if instance["MetadataOptions"]["HttpEndpoint"] == "enabled" else "",
-                (_link(region, interface),),
+                (_link(region, interface, on=instance["State"] == "running"),),
             )
 
 
-def _link(region: Region, interface: Item) -> Link:
+def _link(region: Region, interface: Item, *, on: bool) -> Link:
     subnet = region.find("subnets", interface["SubnetId"])
     private = interface["PrivateIpAddress"]
     length = ip_network(subnet["CidrBlock"]).prefixlen
@@ -71,8 +72,8 @@ def _link(region: Region, interface: Item) -> Link:
         sends_as=public[0] if public else None,
         checked=interface["SourceDestCheck"],
         table=table_of(region, subnet),
-        ingress=tuple(_rules(region, interface, egress=False)),
-        egress=tuple(_rules(region, interface, egress=True)),
+        ingress=tuple(_rules(region, interface, egress=False)) if on else (),
+        egress=tuple(_rules(region, interface, egress=True)) if on else (),
     )
 
 

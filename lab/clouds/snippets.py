@@ -7,7 +7,7 @@ import yaml
 
 from lab.namespaces import LabError, Namespace
 
-_ROUTE = re.compile(r"ExecStart=/sbin/ip (route replace (\S+) via (\S+) dev (\S+))")
+_ROUTE = re.compile(r"ExecStart=/sbin/ip (route replace (\S+) via (\S+))")
 
 
 def routes(text: str) -> dict[str, str]:

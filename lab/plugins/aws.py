@@ -5,7 +5,7 @@ import re
 
 from lab.plugins.aws_addresses import Eip, EipAssociation, NetworkInterface
 from lab.plugins.aws_groups import SecurityGroup, SecurityGroupEgressRule, SecurityGroupIngressRule
-from lab.plugins.aws_instances import Instance, get_ami
+from lab.plugins.aws_instances import Instance, get_ami, get_instance_type_offerings
 from lab.plugins.aws_routes import Route, RouteTable, RouteTableAssociation
 from lab.plugins.aws_vpc import InternetGateway, Subnet, Vpc
 from lab.plugins.base import Provider, Resource
@@ -41,7 +41,8 @@ def provider() -> Aws:
     ec2 += [NetworkInterface, Instance]
     resources: dict[str, Resource] = {f"ec2:{kind.__name__}": kind() for kind in ec2}
     resources |= {f"vpc:{kind.__name__}": kind() for kind in (SecurityGroupIngressRule, SecurityGroupEgressRule)}
-    return Aws(AWS, resources, {"ec2:getAmi": get_ami})
+    functions = {"ec2:getAmi": get_ami, "ec2:getInstanceTypeOfferings": get_instance_type_offerings}
+    return Aws(AWS, resources, functions)
 
 
 def main() -> None:

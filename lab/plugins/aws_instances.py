@@ -146,6 +146,37 @@ class Instance(Ec2):
             await self._modify("StartInstances", identity, region)
 
 
+# ec2_instance_type_offerings_data_source.go: the same, without those of zones' ids and of outposts.
+_LOCATION_TYPES = ("availability-zone", "region")
+_OFFERED = {"filters", "locationType", "region"}
+
+
+async def get_instance_type_offerings(call: Call, arguments: Properties) -> Properties:
+    """`aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings`: types and locations, pair by pair.
+
+    Raises RefusedError.
+    """
+    given = {name: value for name, value in plain(arguments).items() if value is not None}
+    if unknown := sorted({*given} - _OFFERED):
+        raise RefusedError(f"the lab's account has no {', '.join(unknown)}")
+    location_type = given.get("locationType", "region")
+    if location_type not in _LOCATION_TYPES:
+        raise RefusedError(f"expected location_type to be one of {_LOCATION_TYPES}, got {location_type}")
+    region = given.get("region") or plain(call.config.get("region"))
+    filters = {one["name"]: one["values"] for one in given.get("filters") or ()}
+    asked = {"Filters": filters, "LocationType": location_type}
+    answer = await ask(region, "reading EC2 Instance Type Offerings", "DescribeInstanceTypeOfferings", **asked)
+    offered = answer["InstanceTypeOfferings"]
+    return {
+        **arguments,
+        "id": region,
+        "instanceTypes": [one["InstanceType"] for one in offered],
+        "locations": [one["Location"] for one in offered],
+        "locationTypes": [location_type for _ in offered],
+        "region": region,
+    }
+
+
 # ec2_ami_data_source.go; of its arguments those that the lab's account can answer for.
 _ARGUMENTS = {"filters", "includeDeprecated", "mostRecent", "nameRegex", "owners", "region", "allowUnsafeFilter"}
 _OWNERS = {"image-id", "owner-id", "owner-alias"}

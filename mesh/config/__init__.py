@@ -12,6 +12,7 @@ from mesh.config.faults import ConfigError, place, report
 from mesh.config.schema import ColoPart, ProxyPart, SitePart, SshPart, StackPart
 from mesh.config.selectors import Selection
 from mesh.config.stackfile import section_of
+from mesh.config.values import is_private
 from mesh.faults import Fault
 from mesh.model import (
     Assertion,
@@ -193,12 +194,12 @@ def _colo(colo: ColoPart, part: SitePart, config: StackPart, listen_port: int) -
 
 
 def _literal(host: str) -> tuple[IPAddress, ...]:
-    """The address that a host is named by. One of IPv6 says nothing of packets to machines in clouds, in IPv4."""
+    """The address that a host is named by, where machines in clouds, which have IPv4, could see packets from it."""
     try:
         address = ip_address(host)
     except ValueError:
         return ()
-    return (address,) if address.version == 4 else ()
+    return (address,) if address.version == 4 and not is_private(ip_network(address)) else ()
 
 
 def _ssh(colo: ColoPart, defaults: SshPart) -> Ssh:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from functools import partial
-from ipaddress import IPv4Network
 from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
@@ -25,25 +24,36 @@ from mesh.config.parts import CloudPart, Written, required
 from mesh.config.values import text
 from mesh.model import Architecture, Aws, ExistingVpc, NewVpc
 
-# The forms of the partitions in botocore's endpoints.json, as in us-east-1, us-gov-west-1 and eusc-de-east-1.
+# The forms of the partitions in botocore's partitions.json, as in us-east-1, us-gov-west-1 and eusc-de-east-1; and
+# that of the commercial one, of which China's is told by its name alone.
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-[1-9][0-9]?")
+_COMMERCIAL = re.compile(r"(?!cn-)[a-z]{2}-[a-z]+-[0-9]+")
 # Source: "Amazon EC2 instance type naming conventions": family, generation, options, and the size after the period.
 _INSTANCE_TYPE = re.compile(r"(?P<family>[a-z]+|u-[0-9]+tb)(?P<generation>[0-9]+)(?P<options>[a-z]*)(-[a-z0-9]+)?")
 _SIZE = re.compile(r"[a-z0-9-]+")
 # Source: "Tag your Amazon EC2 resources", tag restrictions.
 _TAG_MARKS = re.compile(r"[\w +=.:/@-]*")
 _LONGEST_TAG_KEY, _LONGEST_TAG_VALUE, _MOST_TAGS = 128, 256, 50
-# What the program tags with by itself: the machine's name, the site and the stack.
-_OWN_TAGS = ("Name", "wireguard-mesh:site", "wireguard-mesh:stack")
+# What the program tags with by itself: the machine's name, the site, the stack, and what the machine was made of.
+_OWN_TAGS = ("Name", "wireguard-mesh:site", "wireguard-mesh:stack", "wireguard-mesh:image")
 
 
 def region(value: object) -> str:
-    """The name of a region; whether it is one of today's, AWS says."""
+    """The name of a region; whether it is one of today's, AWS says.
+
+    In other partitions than the commercial one, images have other publishers (components/aws.py).
+    """
     name = text(value, "a region of AWS, for example us-east-1")
     if re.fullmatch(rf"{_REGION.pattern}[a-z]", name):
         raise ValueError(f"{shown(name)} is an availability zone; its region is {name[:-1]}")
     if not _REGION.fullmatch(name):
         raise ValueError(f"{shown(name)} is no region of AWS; write it like us-east-1")
+    if not _COMMERCIAL.fullmatch(name):
+        raise ValueError(
+            f"{shown(name)} is of another partition of AWS (GovCloud, China, a sovereign or a secret one), where the"
+            " publishers of images are others than those known here; take a region of the commercial one, like"
+            " us-east-1"
+        )
     return name
 
 
@@ -90,7 +100,7 @@ def profile(value: object) -> str:
 def role(value: object) -> str:
     """The ARN of a role. Source: "IAM identifiers" in the IAM user guide."""
     written = text(value, "the ARN of a role, arn:aws:iam::ACCOUNT:role/NAME")
-    if not re.fullmatch(r"arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/([!-~]+/)?[A-Za-z0-9_+=,.@-]{1,64}", written):
+    if not re.fullmatch(r"arn:aws:iam::[0-9]{12}:role/([!-~]+/)?[A-Za-z0-9_+=,.@-]{1,64}", written):
         raise ValueError(f"{shown(written)} is no ARN of a role; write it like arn:aws:iam::123456789012:role/NAME")
     return written
 
@@ -143,7 +153,7 @@ class AwsPart(CloudPart):
     tables: ClassVar[str | None] = "route_tables"
     way_back: ClassVar[str] = "list the VPC's 'route_tables', or give it 'masquerade: true'"
 
-    region: Region | None = required("The region, for example `us-east-1`.")
+    region: Region | None = required("The region, for example `us-east-1`; one of the commercial partition.")
     vpc_cidr: VpcRange | None = Field(
         default=None,
         description="The range of a new VPC with one subnet, from /16 to /28. Either this or `vpc`.",
@@ -173,11 +183,6 @@ class AwsPart(CloudPart):
     )
     role: Role | None = Field(default=None, description="A role to assume. Default: none.")
     tags: Tags = Field(default={}, description="Tags for everything that is made.")
-
-    @property
-    def vpc_range(self) -> IPv4Network | None:
-        """The VPC's own range; None where the VPC exists."""
-        return self.vpc_cidr if self.vpc is None else None
 
     @property
     def without_ipv6(self) -> str | None:

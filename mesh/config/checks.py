@@ -1,5 +1,6 @@
 """Checks of the config as a whole: what is missing, names, interfaces, MTU, and what two sites cannot share."""
 
+import re
 from collections.abc import Callable, Hashable, Iterator
 
 from mesh.config import addresses, advertised, clouds, grants, operators, overlaps, resolvers, returns
@@ -10,6 +11,8 @@ from mesh.config.selectors import Selection, check_groups, check_name
 from mesh.model import IPNetwork
 
 _HOST_KEY = "is missing; give the host's public key, one line of /etc/ssh/ssh_host_ed25519_key.pub on that host"
+# In components/aws.py: the one resource with two sites' names, which could be that of two resources otherwise.
+_RULE = re.compile("-in-udp-[0-9]+-from-")
 _LEAST_MTU_OF_IPV6 = 1280  # RFC 8200, 5
 
 
@@ -43,6 +46,11 @@ def _check_sites(draft: Draft) -> Iterator[Found]:
         yield ("sites",), "there is none; a mesh begins with one site"
     for name in draft.names("sites"):
         yield from check_name(draft, ("sites", name), "site")
+        if _RULE.search(name):
+            yield (
+                ("sites", name),
+                "reads like the name of a firewall's rule, SITE-in-udp-PORT-from-SITE; take another one",
+            )
     for name, site in draft.config.sites.items():
         yield from _check_kind(draft, name, site)
         networks: Loc = ("sites", name, "networks")

@@ -2,13 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, ip_network
 
 from mesh.config.digitalocean import DigitalOceanPart
 from mesh.config.draft import Draft, Within
 from mesh.config.faults import Found, Loc, place, shown
 from mesh.config.parts import CloudPart
 from mesh.config.schema import CLOUDS, KINDS, SitePart
+from mesh.config.values import is_private
+from mesh.model import IPNetwork
 
 _MOST_NAMED = 10
 
@@ -59,13 +61,31 @@ def _check_reach(draft: Draft, made: list[str]) -> Iterator[Found]:
             f"is missing; machines in clouds ({named}) take SSH from nowhere else: name the prefixes that people and"
             " CI come from, for example 192.0.2.0/24",
         )
-    elif operators and not draft.spoilt("operators") and all(prefix.version == 6 for prefix in operators):
-        yield ("operators",), f"has no IPv4 prefix, and machines in clouds ({named}) are reached by IPv4; add one"
+    elif operators and not draft.spoilt("operators") and all(map(_unseen, operators)):
+        yield (
+            ("operators",),
+            f"has no public IPv4 prefix, and machines in clouds ({named}) are reached by IPv4, over the internet; add"
+            " the prefixes that people and CI have there",
+        )
     for name, site in draft.config.sites.items():
         sends_from = (site.colo.sends_from if site.colo else None) or ()
         loc = ("sites", name, "colo", "sends_from")
-        if sends_from and not draft.spoilt(*loc) and all(address.version == 6 for address in sends_from):
+        if not sends_from or draft.spoilt(*loc):
+            continue
+        private = [address for address in sends_from if is_private(ip_network(address))]
+        for address in private:
+            yield (
+                loc,
+                f"{address} is private, and no packet reaches machines in clouds ({named}) from it; give the address"
+                " that the host has on the internet, or leave it out where that is not fixed",
+            )
+        if not private and all(address.version == 6 for address in sends_from):
             yield loc, f"has no IPv4 address, and machines in clouds ({named}) are reached by IPv4; add it"
+
+
+def _unseen(prefix: IPNetwork) -> bool:
+    """True where no machine in a cloud is reached from there."""
+    return prefix.version == 6 or is_private(prefix)
 
 
 def _check_tables(draft: Draft) -> Iterator[Found]:

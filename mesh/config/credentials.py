@@ -5,16 +5,12 @@ import binascii
 import re
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import (
-    load_pem_private_key,
-    load_ssh_private_key,
-    load_ssh_public_key,
-)
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
 from mesh.config.faults import is_sealed, mistyped
 from mesh.keys import PrivateKey
 from mesh.model import Secret
+from mesh.sshkeys import public_key
 
 HOST_KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
 _HOW_TO_GET = "see it on the host by 'cat /etc/ssh/ssh_host_ed25519_key.pub'"
@@ -69,33 +65,11 @@ def wireguard_key(value: object, *, stack_file: bool) -> Secret:
 
 
 def ssh_key(value: object, *, stack_file: bool) -> Secret:
-    """An SSH private key without passphrase, in OpenSSH's format or PEM.
-
-    Of the kinds that PEM may hold, SSH has Ed25519 (RFC 8709), RSA (RFC 4253) and ECDSA on three curves (RFC 5656).
-    """
+    """An SSH private key without passphrase, in OpenSSH's format or PEM, of which `sshkeys` knows the public half."""
     written = secret_text(value, "an SSH private key", stack_file=stack_file)
     if written is None:
         return Secret(None)
-    load = load_ssh_private_key if "BEGIN OPENSSH" in written else load_pem_private_key
-    if "-----BEGIN" not in written:
-        raise ValueError("is no SSH private key: the whole content of the key file belongs here, not its name")
-    try:
-        key = load(written.encode(), password=None)
-    except TypeError:  # how cryptography says that a passphrase is needed
-        raise ValueError(
-            "is protected by a passphrase; make a key without one, or leave it out and use the SSH agent"
-        ) from None
-    except (ValueError, UnsupportedAlgorithm):
-        raise ValueError("is damaged: it cannot be read as a private key in OpenSSH's format or PEM") from None
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        usable = isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1 | ec.SECP521R1)
-    else:
-        usable = isinstance(key, ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey)
-    if not usable:
-        raise ValueError(
-            "is a key of a kind that SSH does not have; make one by 'ssh-keygen -t ed25519' (RSA, and ECDSA on"
-            " P-256, P-384 or P-521, are taken as well)"
-        )
+    public_key(written)
     return Secret(written)
 
 

@@ -99,7 +99,7 @@ class DigitalOceanPart(CloudPart):
     tables: ClassVar[str | None] = None
     way_back: ClassVar[str] = (
         "leave 'masquerade' out, which is true then, or give it 'return_route: manual' where the other droplets have"
-        " the routes of the output 'SITE.cloud_init'"
+        " the routes of the output '{site}.cloud_init'"
     )
 
     region: Region | None = required("The slug of the region, for example `fra1`.")
@@ -125,11 +125,6 @@ class DigitalOceanPart(CloudPart):
         " --path --secret 'wireguard-mesh:sites.NAME.digitalocean.token'`.",
     )
     tags: Tags | None = Field(default=None, description="Tags for the droplet, beside the program's own.")
-
-    @property
-    def vpc_range(self) -> IPv4Network | None:
-        """The VPC's own range; None where the VPC exists."""
-        return self.vpc_cidr if self.vpc is None else None
 
     @property
     def without_ipv6(self) -> str | None:

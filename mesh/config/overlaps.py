@@ -11,10 +11,8 @@ from mesh.config.advertised import own_and_known
 from mesh.config.draft import Draft
 from mesh.config.faults import Found, Loc, place
 from mesh.config.schema import ProxyPart
+from mesh.config.values import is_private
 from mesh.model import IPNetwork
-
-# RFC 1918, RFC 6598, RFC 4193.
-_PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
 
 # A network that is advertised as something else has two prefixes: `real` is known at its own site only, and so may be
 # another such network's elsewhere; `advertised` is known at all others. Those of a plain `network` are the same one.
@@ -162,8 +160,7 @@ def _captures(outer: _Entry, host: _Entry) -> str | None:
             f"{outer.subject} contains the endpoint {host.named}: its packets would be routed into the tunnel that they"
             f" carry; {way_out}, or give the site another 'endpoint'"
         )
-    private = any(host.prefix.network_address in prefix for prefix in _PRIVATE)
-    if outer.role == "network" and host.site == outer.site and private:
+    if outer.role == "network" and host.site == outer.site and is_private(host.prefix):
         return None  # the host's own address in its LAN: who reaches it by SSH is in that LAN as well
     return (
         f"{outer.subject} contains {host.named}: SSH to it would be routed into the tunnel;"

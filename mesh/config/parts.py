@@ -52,7 +52,8 @@ class CloudPart(Part):
 
     `kind` is its key in a site, `cloud` what people call it, `interface` the machine's one that leads to its VPC. With
     `masquerades` a network behind it does so where nothing else is said. `tables` is the key of the route tables
-    of a VPC that exists, None where the cloud has none. `way_back` is what to write where nothing leads answers back.
+    of a VPC that exists, None where the cloud has none. `way_back` is what to write where nothing leads answers back,
+    with `{site}` for the name of the site.
     """
 
     kind: ClassVar[str]
@@ -62,10 +63,15 @@ class CloudPart(Part):
     tables: ClassVar[str | None]
     way_back: ClassVar[str]
 
+    # Each cloud says what these look like.
+    region: str | None = None
+    vpc_cidr: IPv4Network | None = None
+    vpc: str | None = None
+
     @property
-    @abstractmethod
     def vpc_range(self) -> IPv4Network | None:
         """The VPC's own range; None where the VPC exists and only the cloud knows."""
+        return self.vpc_cidr if self.vpc is None else None
 
     @property
     @abstractmethod

@@ -37,9 +37,10 @@ def check(draft: Draft, selection: Selection) -> Iterator[Found]:
             unread |= len(clouds.kinds(draft, opened.site)) != 1 or (site.colo is None and site.cloud is None)
             if unread or site.masquerades(network) or network.return_route:
                 continue
+            way_back = site.cloud.way_back.format(site=opened.site) if site.cloud else _WAY_BACK
             if site.cloud is None or not site.cloud.routed(Within(draft, ("sites", opened.site, site.cloud.kind))):
                 yield (
                     loc,
                     f"{place(('access', number))} lets other sites open flows to it, and nothing says how its hosts'"
-                    f" answers come back; {site.cloud.way_back if site.cloud else _WAY_BACK}",
+                    f" answers come back; {way_back}",
                 )

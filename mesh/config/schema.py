@@ -86,7 +86,9 @@ class SshPart(Part):
     private_key: SshKey | None = Field(
         default=None,
         description="SSH key, without passphrase, which also opens the machines in clouds. Default: the SSH agent's"
-        " keys; machines in clouds take one that is made, and kept in the stack's state, encrypted. Set it by"
+        " keys; machines in clouds take one that is made, and kept in the stack's state, encrypted. Each of these knows"
+        " the key that it was made with: whoever changes, adds or removes it raises the `generation` of every site in"
+        " a cloud in the same change. Set it by"
         " `pulumi config set --path --secret 'wireguard-mesh:ssh.private_key' < FILE`.",
     )
     proxy: ProxyPart | None = Field(default=None, description="A bastion before every colo that names none of its own.")
@@ -113,8 +115,8 @@ class ColoPart(Part):
     sends_from: Addresses | None = Field(
         default=None,
         description="The addresses that the host's packets come from, as others see them; machines in clouds let in"
-        " WireGuard's packets from these only. Default: the endpoint's, where that is an IPv4 address; otherwise they"
-        " let them in from anywhere.",
+        " WireGuard's packets from these only, so that where there are some, these are public. Default: the endpoint's,"
+        " where that is a public IPv4 address; otherwise all machines in clouds let them in from anywhere.",
     )
 
 
@@ -243,9 +245,9 @@ class StackPart(Part):
     operators: Operators | None = Field(
         default=None,
         description="Where SSH connections to the hosts come from (people, CI), as the hosts see them. Machines in"
-        " clouds take SSH from nowhere else, so that a mesh with one of these has it; `0.0.0.0/0` is taken, and warned"
-        " of. A config whose grants would cut these off is refused: a host takes no packet from a network that it is"
-        " joined to but by the tunnel.",
+        " clouds take SSH from nowhere else, so that a mesh with one of these has it, a public IPv4 prefix included;"
+        " `0.0.0.0/0` is taken, and warned of. A config whose grants would cut these off is refused: a host takes no"
+        " packet from a network that it is joined to but by the tunnel.",
     )
     sites: Annotated[dict[str, SitePart], BeforeValidator(unsealed)] = required(
         "The sites, by name. A name is a DNS label in lower case.", {}

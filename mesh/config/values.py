@@ -4,7 +4,7 @@ Every text is held against a list of what is allowed, so that no quote, line bre
 """
 
 import re
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
 from mesh.config.faults import is_sealed, mistyped, shown
@@ -17,6 +17,9 @@ _INTERFACE = re.compile(r"[A-Za-z0-9_.=][A-Za-z0-9_.=-]*")
 _TUNNEL_INTERFACE = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 _INTERFACE_LENGTH = 15  # IFNAMSIZ of Linux, less the closing zero
 _VPC_LENGTHS = (16, 28)
+# RFC 1918 and RFC 6598; RFC 4193. What is kept for documentation (RFC 5737) is none of these.
+_PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
+_UNIQUE_LOCAL = IPv6Network("fc00::/7")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 _SPECIAL = tuple(
     (ip_network(prefix), name)
@@ -159,6 +162,13 @@ def any_prefix(value: object) -> IPNetwork:
         if network.prefixlen and special.version == network.version and special.overlaps(network):
             raise ValueError(f"{shown(written)} holds {name}")
     return network
+
+
+def is_private(network: IPNetwork) -> bool:
+    """True for a prefix, or an address as one, that nobody on the internet has: no packet arrives from there."""
+    if isinstance(network, IPv4Network):
+        return any(network.subnet_of(private) for private in _PRIVATE)
+    return network.subnet_of(_UNIQUE_LOCAL)
 
 
 def vpc_range(value: object) -> IPv4Network:

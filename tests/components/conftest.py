@@ -20,6 +20,12 @@ ADDRESSES: Final[Mapping[str, Mapping[str, str]]] = {
     "fra-address": {"ipAddress": "198.51.100.104"},
     "sgp-gateway": {"ipv4Address": "198.51.100.105", "ipv4AddressPrivate": "10.70.0.2"},
 }
+# What they give to a resource of any other name.
+ELSEWHERE: Final[Mapping[str, Mapping[str, str]]] = {
+    "aws:ec2/eip:Eip": {"publicIp": "198.51.100.111"},
+    "digitalocean:index/droplet:Droplet": {"ipv4Address": "198.51.100.112", "ipv4AddressPrivate": "10.40.0.9"},
+    "digitalocean:index/reservedIp:ReservedIp": {"ipAddress": "198.51.100.113"},
+}
 IMAGE = "ami-0123456789abcdef0"
 DROPLET = "123456789"
 
@@ -31,21 +37,26 @@ class Recorder(Mocks):
         self.registered: list[MockResourceArgs] = []
         self.requests: dict[str, RegisterResourceRequest] = {}
         self.urns: dict[str, str] = {}
+        self.every_urn: list[str] = []
         self.calls: list[MockCallArgs] = []
+        self.zones = ["us-east-1f", "us-east-1b", "us-east-1-bos-1a", "us-east-1c"]
         self.hooks: dict[str, pulumi.ResourceHook] = {}
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.registered.append(args)
-        outputs = {**args.inputs, **ADDRESSES.get(args.name, {})}
+        outputs = {**args.inputs, **ELSEWHERE.get(args.typ, {}), **ADDRESSES.get(args.name, {})}
         if args.typ == "pulumi:index:Stash":
             outputs["output"] = outputs["input"]
         return DROPLET if args.typ == "digitalocean:index/droplet:Droplet" else f"{args.name}-id", outputs
 
     def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-        if args.token != "aws:ec2/getAmi:getAmi":
-            raise AssertionError(f"the program calls no other function of a provider, but called {args.token}")
         self.calls.append(args)
-        return {"id": IMAGE}, []
+        match args.token:
+            case "aws:ec2/getAmi:getAmi":
+                return {"id": IMAGE}, []
+            case "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings":
+                return {"id": "", "locations": self.zones}, []
+        raise AssertionError(f"the program calls no other function of a provider, but called {args.token}")
 
     def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
         """Takes the place of the server by which an engine calls hooks."""
@@ -92,6 +103,7 @@ class Monitor(MockMonitor):
         self._recorder.requests[request.name] = request
         answer: RegisterResourceResponse = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         self._recorder.urns[request.name] = answer.urn
+        self._recorder.every_urn.append(answer.urn)
         return answer
 
 
@@ -104,6 +116,11 @@ def plain(value: Any) -> Any:
 
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    return recording(monkeypatch)
+
+
+def recording(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    """A recorder in the engine's place, with nothing in it."""
     made = Recorder()
     pulumi.runtime.set_mocks(made, project="wireguard-mesh", stack="test", monitor=Monitor(made))
     monkeypatch.setattr(pulumi.runtime.settings.SETTINGS, "callbacks", made)

@@ -18,6 +18,7 @@ class Elsewhere:
         self.address: pulumi.Input[str] = "198.51.100.201"
         self.sends_from: Sequence[pulumi.Input[str]] = ("198.51.100.201", "198.51.100.202")
         self.machine_id: pulumi.Input[str] = "elsewhere-1"
+        self.boot = self.machine_id
         self.connection = machine_connection(self.address, "root", HOST_KEY, ground.operator_key(), USUAL)
         self.first_connection = self.connection
         self.gone_with: pulumi.Resource | None = None

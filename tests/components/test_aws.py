@@ -3,6 +3,7 @@
 from ipaddress import IPv4Network
 from typing import Any
 
+import pulumi
 import pytest
 
 from mesh.model import NewVpc
@@ -132,6 +133,32 @@ def test_a_made_vpc_has_one_subnet_with_a_way_to_the_internet(recorder: Recorder
     assert "use1-internet" in recorder.after("use1-address-of-interface")
 
 
+def test_the_made_subnet_is_in_the_first_own_zone_that_has_the_instance_type_and_stays_there(
+    recorder: Recorder,
+) -> None:
+    """Local zones come first in the alphabet; they are no place for a gateway that nobody put there."""
+    build(joined(NYC, use1(instance_type="t4g.micro")))
+    assert recorder.inputs("use1-subnet")["availabilityZone"] == "us-east-1b"
+    assert list(recorder.requests["use1-subnet"].ignoreChanges) == ["availabilityZone"]
+    (call,) = (call for call in recorder.calls if "getInstanceTypeOfferings" in call.token)
+    assert call.args == {
+        "locationType": "availability-zone",
+        "filters": [{"name": "instance-type", "values": ["t4g.micro"]}],
+    }
+    assert call.provider.split("::")[-2] == "use1-aws"
+
+
+def test_in_a_vpc_that_is_there_no_zone_is_asked_for(recorder: Recorder) -> None:
+    build(joined(NYC, usw2()))
+    assert not [call for call in recorder.calls if "getInstanceTypeOfferings" in call.token]
+
+
+def test_a_type_that_the_region_does_not_have_is_told_with_its_place(recorder: Recorder) -> None:
+    recorder.zones = ["us-east-1-bos-1a"]
+    with pytest.raises(pulumi.RunError, match=r"sites\.use1\.aws\.instance_type: t4g\.nano: no zone of us-east-1 has"):
+        build(joined(NYC, use1()))
+
+
 def test_the_interface_forwards_and_has_ipv6_only_where_a_network_has(recorder: Recorder) -> None:
     build(joined(NYC, use1(), usw2()))
     assert recorder.inputs("use1-interface")["sourceDestCheck"] is False
@@ -196,7 +223,7 @@ def test_the_newest_image_of_its_publisher_is_looked_up_by_the_site_s_own_provid
 ) -> None:
     build(joined(NYC, use1(**kind)))
     owner, name, architecture, size, user = expected
-    (call,) = recorder.calls
+    (call,) = (call for call in recorder.calls if "getAmi" in call.token)
     filters = {each["name"]: each["values"] for each in call.args["filters"]}
     assert call.args["owners"] == [owner]
     assert call.args["mostRecent"] is True

@@ -22,13 +22,13 @@ CLOUDS = pytest.mark.parametrize(("name", "user"), [("use1", "admin"), ("fra", "
 def test_the_host_key_that_the_machine_is_given_is_the_one_that_is_pinned(
     recorder: Recorder, name: str, user: str
 ) -> None:
-    build(three_kinds())
+    outputs = build(three_kinds())
     private = recorder.inputs(f"{name}-host-key-1")["input"]
     told = recorder.inputs(f"{name}-gateway")["userData"]
     assert all(line.strip() in told for line in private.splitlines())
     for command in COMMANDS:
         connection = recorder.inputs(f"{name}-{command}")["connection"]
-        assert connection["hostKey"] == sshkeys.public_key(private)
+        assert connection["hostKey"] == outputs[f"{name}.host_key"] == sshkeys.public_key(private)
         assert connection["user"] == user
         assert connection["port"] == 22
         assert recorder.inputs(f"nyc-{command}")["connection"]["hostKey"] == HOST_KEY
@@ -54,8 +54,8 @@ def test_what_a_machine_is_told_is_secret_and_kept_and_nothing_of_the_mesh(
 
 def test_without_a_key_of_the_operator_s_one_is_made_and_kept_as_a_secret(recorder: Recorder) -> None:
     outputs = build(three_kinds())
-    made = recorder.inputs("operator-key-1")["input"]
-    assert recorder.secret("operator-key-1", "input")
+    made = recorder.inputs("operators-1")["input"]
+    assert recorder.secret("operators-1", "input")
     assert made not in outputs.values()
     for name in ("use1", "fra"):
         assert sshkeys.public_key(made) in recorder.inputs(f"{name}-gateway")["userData"]
@@ -68,8 +68,8 @@ def test_without_a_key_of_the_operator_s_one_is_made_and_kept_as_a_secret(record
 def test_the_operator_s_own_key_is_used_and_shown_nowhere(recorder: Recorder) -> None:
     own = sshkeys.generate()
     outputs = build(joined(NYC, use1(), fra(), operator_key=own))
-    assert set(outputs) == {"use1.address", "fra.address", "fra.cloud_init"}
-    assert "operator-key-1" not in recorder.starting("pulumi:index:Stash")
+    assert set(outputs) == {"use1.address", "use1.host_key", "fra.address", "fra.host_key", "fra.cloud_init"}
+    assert "operators-1" not in recorder.starting("pulumi:index:Stash")
     for name in ("use1", "fra"):
         assert sshkeys.public_key(own) in recorder.inputs(f"{name}-gateway")["userData"]
         assert recorder.inputs(f"{name}-config")["connection"]["privateKey"] == own
@@ -128,9 +128,29 @@ def test_commands_are_gone_with_a_machine_that_is_made_and_with_no_other(recorde
 def test_another_machine_gets_the_helper_and_its_bundle_again(recorder: Recorder) -> None:
     build(three_kinds())
     machines = {"use1": "use1-gateway-id", "fra": DROPLET, "nyc": fingerprint(HOST_KEY)}
+    sizes = {"use1": " t4g.nano", "fra": " s-1vcpu-512mb-10gb", "nyc": ""}
     for name, machine in machines.items():
-        assert recorder.inputs(f"{name}-host")["stdin"] == f"{HELPER}# for machine {machine}\n"
+        assert recorder.inputs(f"{name}-host")["stdin"] == f"{HELPER}# for machine {machine}{sizes[name]}\n"
         assert f"\n@machine {machine}\n" in recorder.inputs(f"{name}-config")["stdin"]
+
+
+@pytest.mark.parametrize(
+    ("name", "site"), [("use1", use1(instance_type="t4g.small")), ("fra", fra(size="s-2vcpu-2gb"))], ids=str
+)
+def test_a_machine_that_boots_for_another_size_is_waited_for_before_it_is_configured(
+    recorder: Recorder, name: str, site: Site
+) -> None:
+    """The first command's stdin changes with it, so that it runs first, and waits; the bundle says nothing of it."""
+    build(three_kinds())
+    before = {each: recorder.inputs(f"{name}-{each}")["stdin"] for each in COMMANDS}
+    build(joined(NYC, AMS, *({"use1": use1(), "fra": fra()} | {name: site}).values()))
+    stdin = recorder.requests[f"{name}-host"].object.fields["stdin"].string_value
+    assert stdin != before["host"]
+    assert "t4g.small" in stdin or "s-2vcpu-2gb" in stdin
+    assert f"{name}-gateway" in recorder.after(f"{name}-host")
+    assert f"{name}-host" in recorder.after(f"{name}-config")
+    for size in ("t4g", "s-1vcpu", "s-2vcpu"):
+        assert size not in before["config"] + before["confirm"]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +191,7 @@ def test_nothing_is_dialled_before_the_own_firewall_lets_it_in_and_no_other_s_is
         }
         assert len(openings) > 1
         assert openings <= recorder.after(f"{name}-host")
-    own = {name for name in recorder.after("use1-host") if not name.startswith(("use1-", "operator-key"))}
+    own = {name for name in recorder.after("use1-host") if not name.startswith(("use1-", "operators-1"))}
     assert own == set()
     assert recorder.after("nyc-host") == set()
 
@@ -202,9 +222,8 @@ def test_another_cloud_is_one_module_and_one_line_and_each_of_its_addresses_is_l
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(cast("dict[type[Kind], str]", KINDS), DigitalOcean, f"{Elsewhere.__module__}.Elsewhere")
-    assert build(joined(NYC, use1(), fra())) == {
-        "use1.address": "198.51.100.101",
-    }
+    outputs = build(joined(NYC, use1(), fra()))
+    assert set(outputs) == {"use1.address", "use1.host_key"}
     assert recorder.starting("digitalocean:") == []
     assert recorder.inputs("fra-host")["connection"]["host"] == "198.51.100.201"
     assert "\nEndpoint = 198.51.100.201:51820\n" in recorder.inputs("use1-config")["stdin"]

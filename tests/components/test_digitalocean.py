@@ -1,12 +1,13 @@
 """A site on DigitalOcean: what its firewalls let in, its addresses, and what replaces its droplet."""
 
+from ipaddress import IPv4Network
 from typing import Any
 
 import pulumi
 import pytest
 
 from mesh import sshkeys
-from mesh.model import Secret
+from mesh.model import NewVpc, Secret
 from tests.components.conftest import DROPLET, Recorder
 from tests.components.sites import AMS, NYC, build, fra, joined, roaming, sgp, three_kinds, use1, usw2
 
@@ -103,7 +104,7 @@ def test_the_routes_that_other_droplets_need_are_shown_ready_for_cloud_init(reco
     text = outputs["fra.cloud_init"]
     assert text.startswith("#cloud-config\n")
     for prefix in ("192.168.122.0/24", "10.10.0.0/16"):
-        assert f"ip route replace {prefix} via 10.40.0.2 dev eth1\n" in text
+        assert f"ip route replace {prefix} via 10.40.0.2\n" in text
     assert "10.20.0.0/24" not in text
     assert "sgp.cloud_init" not in outputs
     assert "use1.cloud_init" not in outputs
@@ -150,14 +151,33 @@ def test_the_droplet_is_what_the_config_says(recorder: Recorder, image: str, slu
     assert "sgp-vpc" not in recorder.requests
 
 
+def test_another_vpc_is_made_before_the_old_one_goes_and_has_a_name_of_its_own(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name is taken as long as a VPC is there, and a refusal of the new one must not cost the old one's droplet."""
+    found = set()
+    for site in (fra(), fra(vpc=NewVpc(IPv4Network("10.40.1.0/24"))), fra(region="ams3")):
+        build(joined(NYC, site))
+        assert not recorder.requests["fra-vpc"].deleteBeforeReplace
+        found.add(next(args for args in reversed(recorder.registered) if args.name == "fra-vpc").inputs["name"])
+    assert found == {"test.fra.10.40.0.0-24.fra1", "test.fra.10.40.1.0-24.fra1", "test.fra.10.40.0.0-24.ams3"}
+
+
 def test_a_stack_s_name_becomes_one_that_digitalocean_takes(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Names have no underscore and tags no dot: the provider's docs of vpc and tag, and the API's of droplets."""
     monkeypatch.setattr(pulumi, "get_stack", lambda: "eu_1.prod")
     build(joined(NYC, use1(), fra()))
-    for resource, name in (("gateway", ""), ("vpc", ""), ("login", ""), ("firewall", ""), ("firewall-peers", "-peers")):
-        assert recorder.inputs(f"fra-{resource}")["name"] == f"eu-1.prod-fra{name}"
+    for resource, name in (
+        ("login", ""),
+        ("firewall", ""),
+        ("firewall-peers", ".peers"),
+        ("vpc", ".10.40.0.0-24.fra1"),
+    ):
+        assert recorder.inputs(f"fra-{resource}")["name"] == f"eu-1.prod.fra{name}"
+    # A hostname ends at the first dot.
+    assert recorder.inputs("fra-gateway")["name"] == "eu-1-prod-fra"
     assert recorder.inputs("fra-tag")["name"] == "wireguard-mesh:eu_1:prod:fra"
     assert recorder.inputs("use1-gateway")["tags"]["Name"] == "eu_1.prod-use1"
 

@@ -15,15 +15,21 @@ from tests.mesh.config import (
     test_addresses,
     test_advertised,
     test_asserted,
+    test_aws,
+    test_aws_tags,
+    test_clouds,
+    test_digitalocean,
     test_form,
     test_hosts,
+    test_instance_types,
     test_networks,
     test_operators,
     test_ports,
+    test_reach,
     test_returns,
     test_selectors,
 )
-from tests.mesh.config.configs import changed, good
+from tests.mesh.config.configs import changed, clouds, good
 
 PROGRAM = Path(__file__).parents[2] / "__main__.py"
 TABLES = (
@@ -39,7 +45,9 @@ TABLES = (
     test_returns,
     test_selectors,
 )
+CLOUD_TABLES = (test_aws, test_aws_tags, test_clouds, test_digitalocean, test_instance_types, test_reach)
 BAD = [(row[0], changed(row[1]), row[2]) for table in TABLES for row in table.TABLE]
+BAD_CLOUDS = [(row[0], clouds(row[1]), row[2]) for table in CLOUD_TABLES for row in table.TABLE]
 
 
 @pytest.fixture(autouse=True)
@@ -62,9 +70,12 @@ def run(sections: Mapping[str, Any]) -> None:
 
 def test_there_are_at_least_forty_bad_configs() -> None:
     assert len(BAD) >= 40
+    assert len(BAD_CLOUDS) >= 40
 
 
-@pytest.mark.parametrize(("config", "faults"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
+@pytest.mark.parametrize(
+    ("config", "faults"), [row[1:] for row in BAD + BAD_CLOUDS], ids=[row[0] for row in BAD + BAD_CLOUDS]
+)
 def test_a_config_with_faults_registers_no_resource(
     recorder: Recorder, config: dict[str, Any], faults: list[str]
 ) -> None:

@@ -15,7 +15,7 @@ from tests.lab import fakes
 
 HOST, OPERATOR = sshkeys.generate(), sshkeys.public_key(sshkeys.generate())
 USER_DATA = cloudinit.user_data(HOST, OPERATOR)
-ROUTES = cloudinit.routes([ip_network("10.10.0.0/16"), ip_network("10.20.0.0/24")], "10.40.0.2", "eth1")
+ROUTES = cloudinit.routes([ip_network("10.10.0.0/16"), ip_network("10.20.0.0/24")], "10.40.0.2")
 SCHEMA = "usr/lib/python3/dist-packages/cloudinit/config/schemas/schema-cloud-config-v1.json"
 needs_apt = pytest.mark.skipif(not there(), reason="needs apt-get and dpkg-deb, to download and unpack cloud-init")
 

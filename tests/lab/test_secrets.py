@@ -138,7 +138,7 @@ def test_no_key_of_a_machine_in_a_cloud_is_anywhere_else_either(start: Start, tm
     assert environment.probe().as_granted
 
     secrets = secrets_of(environment, token)
-    made = {"operator-key-1", "use1-host-key-1", "fra-host-key-1", "use1-key-1", "fra-key-1"}
+    made = {"operators-1", "use1-host-key-1", "fra-host-key-1", "use1-key-1", "fra-key-1"}
     assert made <= set(secrets)
     assert made | {"own"} <= set(leaks(decrypted_state(environment), secrets))
     places = {

@@ -77,7 +77,7 @@ def site(
 
 
 def _colo(host: str) -> Colo:
-    named = not re.fullmatch(r"[0-9.]+|[0-9a-f:]+", host)
+    named = not re.fullmatch(r"[0-9.]+|[0-9a-f:]*:[0-9a-f:]*", host)
     sends_from = () if named else (ip_address(host),)
     return Colo(Ssh(host=host, port=22, user="root", host_key=HOST_KEY), sends_from)
 

@@ -105,6 +105,14 @@ def test_every_prefix_that_a_grant_involves_is_routed_in_both_families_and_no_ot
     assert routed_to(around(("ams.lan", "use1", ""))) == []  # the gateway itself needs no route of the cloud's
 
 
+def test_a_route_leads_to_the_peer_that_has_all_of_its_prefix_and_not_only_its_first_addresses() -> None:
+    of = around(("use1.vpc", "ams.lan", ""))
+    whole = plan(of)[SiteName("use1")]
+    nearer = replace(whole.peers[0], site=SiteName("nearer"), allowed_ips=(IPv4Network("10.20.0.0/25"),))
+    found = replace(whole, peers=(nearer, *whole.peers))
+    assert [str(route.site) for route in routes(found)] == ["ams", "ams"]
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [

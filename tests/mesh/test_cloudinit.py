@@ -159,29 +159,29 @@ def commands(text: str) -> list[str]:
 
 
 def test_other_machines_get_the_routes_that_they_need_at_every_boot() -> None:
-    text = routes([ip_network("10.10.0.0/16"), ip_network("192.168.122.0/24")], "10.40.0.2", "eth1")
+    text = routes([ip_network("10.10.0.0/16"), ip_network("192.168.122.0/24")], "10.40.0.2")
     told = read(text)
     (file,) = told["write_files"]
     assert file["path"] == "/etc/systemd/system/wireguard-mesh-routes.service"
     assert "WantedBy=multi-user.target" in file["content"].splitlines()
     assert told["runcmd"][-1] == ["systemctl", "enable", "--now", "wireguard-mesh-routes.service"]
     assert commands(text) == [
-        "/sbin/ip route replace 10.10.0.0/16 via 10.40.0.2 dev eth1",
-        "/sbin/ip route replace 192.168.122.0/24 via 10.40.0.2 dev eth1",
+        "/sbin/ip route replace 10.10.0.0/16 via 10.40.0.2",
+        "/sbin/ip route replace 192.168.122.0/24 via 10.40.0.2",
     ]
 
 
 def test_prefixes_that_the_gateway_has_no_address_for_are_left_out() -> None:
     both = [ip_network("10.10.0.0/16"), ip_network("fd00:10::/64")]
-    assert commands(routes(both, "10.40.0.2", "eth1")) == ["/sbin/ip route replace 10.10.0.0/16 via 10.40.0.2 dev eth1"]
-    assert commands(routes(both, "fd00::2", "eth1")) == ["/sbin/ip route replace fd00:10::/64 via fd00::2 dev eth1"]
-    assert routes(both[1:], "10.40.0.2", "eth1") == ""
-    assert routes([], "10.40.0.2", "eth1") == ""
+    assert commands(routes(both, "10.40.0.2")) == ["/sbin/ip route replace 10.10.0.0/16 via 10.40.0.2"]
+    assert commands(routes(both, "fd00::2")) == ["/sbin/ip route replace fd00:10::/64 via fd00::2"]
+    assert routes(both[1:], "10.40.0.2") == ""
+    assert routes([], "10.40.0.2") == ""
 
 
 @given(st.integers(0, 2**20 - 1), st.integers(1, 40))
 def test_every_prefix_gets_one_command_in_the_order_given(start: int, count: int) -> None:
     prefixes = [ip_network(((10 << 24) + ((start + number) << 4), 28)) for number in range(count)]
-    assert [command.split()[3] for command in commands(routes(prefixes, "10.40.0.2", "eth1"))] == [
+    assert [command.split()[3] for command in commands(routes(prefixes, "10.40.0.2"))] == [
         str(prefix) for prefix in prefixes
     ]

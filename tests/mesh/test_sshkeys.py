@@ -73,7 +73,7 @@ def test_the_public_half_is_the_one_that_ssh_keygen_prints(tmp_path: Path, kind:
     ],
 )
 def test_anything_else_is_refused_without_showing_it(text: str) -> None:
-    with pytest.raises(ValueError, match=r"^(cannot be read|is a key)") as caught:
+    with pytest.raises(ValueError, match=r"^is (damaged|a key of a kind|no SSH private key)") as caught:
         sshkeys.public_key(text)
     assert caught.value.__cause__ is None
     assert not any(line in str(caught.value) for line in text.splitlines() if line)
@@ -83,5 +83,5 @@ def test_anything_else_is_refused_without_showing_it(text: str) -> None:
 def test_a_key_with_a_passphrase_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "key"
     ssh_keygen("-q", "-t", "ed25519", "-N", "a passphrase", "-f", file)
-    with pytest.raises(ValueError, match="without a passphrase"):
+    with pytest.raises(ValueError, match="protected by a passphrase"):
         sshkeys.public_key(file.read_text())

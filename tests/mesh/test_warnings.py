@@ -120,15 +120,17 @@ def test_operators_who_are_everyone_are_told_with_the_machines_that_they_reach()
     assert told(replace(mesh(*map(known, SITES), *FAR), operators=(ip_network("0.0.0.0/1"),))) == []
 
 
-def test_a_colo_without_a_fixed_address_is_told_where_it_has_peers_in_clouds() -> None:
-    sites = (unknown("ams"), known(SITES[1]), unknown("nyc"), *FAR)
-    access = [("ams.lan", "usw2", ""), ("usw2", "fra", ""), ("use1 fra", "ams", "icmp"), ("nyc", "fra ams", "")]
-    assert told(mesh(*sites, access=access)) == [
-        "sites.ams.colo: what it sends from is not known, so that use1, usw2 let WireGuard's packets in from anywhere;"
-        " give it 'sends_from', where it has a fixed address"
-    ]
-    assert told(mesh(*sites, access=access[1:])) == [
-        "sites.ams.colo: what it sends from is not known, so that use1 lets WireGuard's packets in from anywhere;"
-        " give it 'sends_from', where it has a fixed address"
-    ]
-    assert told(mesh(*sites, access=access[3:])) == []
+def test_each_colo_without_a_fixed_address_is_told_whatever_is_granted_where_there_are_machines_in_clouds() -> None:
+    by_ipv6 = unknown("nyc")
+    assert isinstance(by_ipv6.kind, Colo)
+    by_ipv6 = replace(by_ipv6, kind=replace(by_ipv6.kind, sends_from=(ip_address("2001:db8::1"),)))
+    sites = (unknown("ams"), known(SITES[1]), by_ipv6)
+    what = "what it sends from is not known, so that"
+    way_out = "WireGuard's packets in from anywhere; give it 'sends_from', where it has a fixed public address"
+    for access in ((), (("ams.lan", "usw2", ""), ("nyc", "fra ams", ""))):
+        assert told(mesh(*sites, *FAR, access=access)) == [
+            f"sites.ams.colo: {what} use1, usw2 let {way_out}",
+            f"sites.nyc.colo: {what} use1, usw2 let {way_out}",
+        ]
+    assert told(mesh(*sites[:2], FAR[0])) == [f"sites.ams.colo: {what} use1 lets {way_out}"]
+    assert told(mesh(*sites, access=[("nyc", "fra ams", "")])) == []

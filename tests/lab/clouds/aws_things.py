@@ -29,7 +29,8 @@ def vpc(bench: Bench, cidr: str = "10.10.0.0/16", **inputs: Any) -> Made:
 
 
 def subnet(bench: Bench, within: Made | None = None, cidr: str = "10.10.0.0/24", **inputs: Any) -> Made:
-    return bench.make("Subnet", vpcId=(within or vpc(bench)).id, cidrBlock=cidr, **inputs)
+    zone: dict[str, Any] = {"availabilityZone": f"{inputs.get('region', 'us-east-1')}a"}
+    return bench.make("Subnet", vpcId=(within or vpc(bench)).id, cidrBlock=cidr, **zone | inputs)
 
 
 def internet(bench: Bench, within: Made) -> Made:

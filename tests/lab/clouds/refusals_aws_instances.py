@@ -16,6 +16,23 @@ from tests.lab.clouds.aws_things import (
     vpc,
 )
 
+UNSUPPORTED = "repost.aws/knowledge-center/ec2-instance-type-not-supported-az-error"
+
+
+def _in_zone(bench: Bench, letter: str) -> None:
+    """A subnet that names no zone lies in us-east-1e, as it may in AWS."""
+    within = bench.make("Subnet", vpcId=vpc(bench).id, cidrBlock="10.10.0.0/24", **_zone(letter))
+    instance(bench, interface(bench, within))
+
+
+def _zone(letter: str) -> dict[str, Any]:
+    return {"availabilityZone": f"us-east-1{letter}"} if letter else {}
+
+
+def _offerings(bench: Bench, **arguments: Any) -> None:
+    filters = [{"name": "instance-type", "values": ["t4g.nano"]}]
+    bench.invoke("getInstanceTypeOfferings", **{"filters": filters, "locationType": "availability-zone"} | arguments)
+
 
 def _two_instances(bench: Bench, *, on_one: bool) -> None:
     around = subnet(bench)
@@ -64,6 +81,30 @@ ROWS = (
         ERRORS,
         lambda bench: instance(bench, instanceType="t4g.pico"),
         lambda bench: instance(bench, instanceType="t4g.micro"),
+    ),
+    Row(
+        "zone without the instance type",
+        "an instance in a zone that does not have its type",
+        "Unsupported: Your requested instance type (t4g.nano) is not supported in your requested Availability Zone",
+        f"{UNSUPPORTED}; ansible/ansible #67425",
+        lambda bench: _in_zone(bench, "e"),
+        lambda bench: _in_zone(bench, "a"),
+    ),
+    Row(
+        "zone that nobody chose",
+        "an instance in a subnet that was made without naming a zone, where AWS took one without its type",
+        "(us-east-1e). Please retry your request by not specifying an Availability Zone or choosing us-east-1a",
+        f"{UNSUPPORTED}; input-output-hk/bitte #136",
+        lambda bench: _in_zone(bench, ""),
+        lambda bench: _in_zone(bench, "c"),
+    ),
+    Row(
+        "where types are offered, by nothing",
+        "where an instance type is offered, by a kind of place that there is not",
+        "expected location_type to be one of",
+        f"{PROVIDER}ec2_instance_type_offerings_data_source.go, location_type",
+        lambda bench: _offerings(bench, locationType="zone"),
+        _offerings,
     ),
     Row(
         "no such image",

@@ -125,12 +125,22 @@ def test_each_thing_forgotten_is_missing_in_the_fabric(bench: Bench) -> None:
 def test_a_route_to_an_interface_that_no_machine_has_leads_nowhere(bench: Bench) -> None:
     made = Gateway(bench)
     bench.ec2("StopInstances", InstanceId=made.machine.id)
-    assert only(bench).machines == ()
     assert dict(only(bench).tables[made.table.id]).keys() == {ip_network("0.0.0.0/0")}
     bench.ec2("StartInstances", InstanceId=made.machine.id)
     assert ip_network("10.40.0.0/24") in dict(only(bench).tables[made.table.id])
     bench.remove(made.machine)
     assert dict(only(bench).tables[made.table.id]).keys() == {ip_network("0.0.0.0/0")}
+
+
+def test_a_stopped_instance_keeps_its_place_and_nothing_gets_in_or_out(bench: Bench) -> None:
+    made = Gateway(bench)
+    (before,) = only(bench).machines
+    bench.ec2("StopInstances", InstanceId=made.machine.id)
+    (stopped,) = only(bench).machines
+    assert (stopped.id, stopped.links[0].addresses) == (before.id, before.links[0].addresses)
+    assert (stopped.links[0].ingress, stopped.links[0].egress) == ((), ())
+    bench.ec2("StartInstances", InstanceId=made.machine.id)
+    assert only(bench).machines == (before,)
 
 
 def test_a_replaced_instance_has_the_same_addresses_and_another_id(bench: Bench) -> None:

@@ -269,6 +269,17 @@ def test_the_newest_image_of_an_owner_is_found(bench: Bench) -> None:
         bench.invoke("getAmi", mostRecent=True, owners=[DEBIAN], filters=[{"name": "nmae", "values": ["*"]}])
 
 
+def test_the_zones_that_offer_a_type_are_told_and_the_old_one_is_none_of_them(bench: Bench) -> None:
+    filters = [{"name": "instance-type", "values": ["t4g.nano"]}]
+    found = bench.invoke("getInstanceTypeOfferings", locationType="availability-zone", filters=filters)
+    assert set(found["locations"]) == {"us-east-1-lab-1a", "us-east-1a", "us-east-1b", "us-east-1c"}
+    assert found["instanceTypes"] == ["t4g.nano"] * 4
+    unknown = [{"name": "instance-type", "values": ["t9.nano"]}]
+    assert (
+        bench.invoke("getInstanceTypeOfferings", locationType="availability-zone", filters=unknown)["locations"] == []
+    )
+
+
 def test_without_a_lab_it_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE)
     with pytest.raises(RefusedError, match="work in a lab only"):

@@ -149,7 +149,7 @@ def without_address(environment: Environment) -> Iterator[None]:
 @contextmanager
 def without_firewall_rule(environment: Environment, ports: str) -> Iterator[None]:
     """The droplet's firewall without the rules for these ports."""
-    firewall = next(each for each in droplets(environment, "firewalls") if each["name"] == "test-fra")
+    firewall = next(each for each in droplets(environment, "firewalls") if each["name"] == "test.fra")
     place = f"/v2/firewalls/{firewall['id']}"
     said = {name: firewall[name] for name in ("name", "droplet_ids", "tags", "outbound_rules")}
     kept = [rule for rule in firewall["inbound_rules"] if rule["ports"] != ports]

@@ -11,13 +11,13 @@ from lab.clouds.snippets import carry_out, routes
 from lab.namespaces import Keeper, LabError, Namespace, launch
 from mesh import cloudinit
 
-TEXT = cloudinit.routes([ip_network("10.20.0.0/24"), ip_network("10.30.0.0/24")], "10.40.0.2", "eth1")
+TEXT = cloudinit.routes([ip_network("10.20.0.0/24"), ip_network("10.30.0.0/24")], "10.40.0.2")
 
 
 def test_what_the_program_writes_is_understood() -> None:
     assert routes(TEXT) == {
-        "10.20.0.0/24": "route replace 10.20.0.0/24 via 10.40.0.2 dev eth1",
-        "10.30.0.0/24": "route replace 10.30.0.0/24 via 10.40.0.2 dev eth1",
+        "10.20.0.0/24": "route replace 10.20.0.0/24 via 10.40.0.2",
+        "10.30.0.0/24": "route replace 10.30.0.0/24 via 10.40.0.2",
     }
     assert routes("") == {}
 
@@ -58,7 +58,7 @@ def test_a_hosts_routes_become_those_of_the_snippet_and_its_own_stay(host: Names
 
     carry_out(TEXT, host, "eth1")
     assert told() == ["10.20.0.0/24", "10.30.0.0/24", "10.40.0.0/24"]
-    carry_out(cloudinit.routes([ip_network("10.30.0.0/24")], "10.40.0.3", "eth1"), host, "eth1")
+    carry_out(cloudinit.routes([ip_network("10.30.0.0/24")], "10.40.0.3"), host, "eth1")
     assert told() == ["10.30.0.0/24", "10.40.0.0/24"]
     assert "10.30.0.0/24 via 10.40.0.3" in host.run(["ip", "route"]).stdout
     carry_out("", host, "eth1")

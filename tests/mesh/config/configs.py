@@ -68,7 +68,7 @@ _GOOD: dict[str, object] = {
 # One site of each kind: a colo, an instance on AWS and a droplet at DigitalOcean.
 _CLOUDS: dict[str, object] = {
     "mesh": {"tunnel": "10.99.0.0/24"},
-    "operators": "100.64.7.0/24",
+    "operators": "9.9.7.0/24",
     "sites": {
         "nyc": {
             "address": "10.99.0.1",
@@ -125,7 +125,8 @@ def _with(config: Any, changes: dict[str, object]) -> dict[str, Any]:
         if value is GONE:
             del inner[last]
         else:
-            inner[int(last) if isinstance(inner, list) else last] = value
+            # A copy, since the same value may be another config's too.
+            inner[int(last) if isinstance(inner, list) else last] = deepcopy(value)
     found: dict[str, Any] = config
     return found
 

@@ -213,7 +213,7 @@ def test_a_section_that_is_nested_without_end_is_a_fault_like_others() -> None:
     ]
 
 
-def test_where_a_colo_sends_from_is_written_or_its_endpoint_unless_that_says_nothing_of_ipv4() -> None:
+def test_where_a_colo_sends_from_is_written_or_its_endpoint_unless_that_is_no_public_one_of_ipv4() -> None:
     def sends_from(changes: dict[str, object]) -> list[str]:
         kind = parse(changed(changes)).site("ams").kind
         assert isinstance(kind, Colo)
@@ -223,6 +223,7 @@ def test_where_a_colo_sends_from_is_written_or_its_endpoint_unless_that_says_not
     assert sends_from({"sites.ams.endpoint": "198.51.100.21:1"}) == ["198.51.100.21"]
     assert sends_from({"sites.ams.endpoint": "ams.mesh.net"}) == []
     assert sends_from({"sites.ams.endpoint": "[2001:db8::1]:1"}) == []
+    assert sends_from({"sites.ams.endpoint": "10.1.2.3:1"}) == []
     assert sends_from({"sites.ams.colo.sends_from": "203.0.113.20"}) == ["203.0.113.20"]
     several = ["203.0.113.20", "2001:db8::20", "203.0.113.20"]
     assert sends_from({"sites.ams.colo.sends_from": several}) == several[:2]

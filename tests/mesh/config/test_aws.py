@@ -16,6 +16,18 @@ PART = (
     "belongs to a VPC that exists, and 'vpc_cidr' makes a new one; leave it out, or write 'vpc' in place of 'vpc_cidr'"
 )
 
+ELSEWHERE: list[Row] = [
+    (
+        f"a region of another partition is refused: {region}",
+        {f"{AWS}.region": region},
+        [
+            f"{AWS}.region: '{region}' is of another partition of AWS (GovCloud, China, a sovereign or a secret"
+            " one), where the publishers of images are others than those known here; take a region of the"
+            " commercial one, like us-east-1"
+        ],
+    )
+    for region in ("us-gov-west-1", "cn-north-1", "eusc-de-east-1", "us-iso-east-1", "eu-isoe-west-1")
+]
 TABLE: list[Row] = [
     (
         "a region and a VPC are needed",
@@ -44,6 +56,15 @@ TABLE: list[Row] = [
         "an availability zone is answered with its region",
         {f"{AWS}.region": "eu-central-1b"},
         [f"{AWS}.region: 'eu-central-1b' is an availability zone; its region is eu-central-1"],
+    ),
+    *ELSEWHERE,
+    (
+        "a role is in the same partition as the region",
+        {f"{AWS}.role": "arn:aws-us-gov:iam::123456789012:role/mesh"},
+        [
+            f"{AWS}.role: 'arn:aws-us-gov:iam::123456789012:role/mesh' is no ARN of a role; write it like"
+            " arn:aws:iam::123456789012:role/NAME"
+        ],
     ),
     (
         "a VPC either exists or is made",
@@ -195,7 +216,7 @@ def test_a_bad_config_gets_the_whole_report(changes: dict[str, object], report: 
     [
         *(
             pytest.param({f"{AWS}.region": region}, id=region)
-            for region in ("us-gov-west-1", "ap-southeast-2", "eusc-de-east-1", "us-iso-east-1", "cn-north-1")
+            for region in ("us-west-2", "ap-southeast-2", "ca-central-1", "il-central-1", "mx-central-1")
         ),
         *(
             pytest.param({f"{AWS}.vpc_cidr": cidr, f"{NET}.cidr": cidr}, id=cidr)
@@ -209,7 +230,7 @@ def test_a_bad_config_gets_the_whole_report(changes: dict[str, object], report: 
         pytest.param({**EXISTING, f"{AWS}.route_tables": None, f"{NET}.masquerade": True}, id="masquerade"),
         pytest.param({**EXISTING, f"{AWS}.route_tables": None, f"{NET}.return_route": "manual"}, id="by hand"),
         pytest.param({**EXISTING, f"{AWS}.route_tables": None, "access": []}, id="nobody opens flows to it"),
-        pytest.param({f"{AWS}.role": "arn:aws-us-gov:iam::123456789012:role/ops/mesh@team"}, id="a role with a path"),
+        pytest.param({f"{AWS}.role": "arn:aws:iam::123456789012:role/ops/mesh@team"}, id="a role with a path"),
         pytest.param({f"{AWS}.generation": 999_999}, id="the last generation"),
         pytest.param({f"{AWS}.vpc": None}, id="a key without a value"),
     ],

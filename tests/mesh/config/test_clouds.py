@@ -1,14 +1,12 @@
-"""Sites of several kinds in one mesh: kinds, operators, and what two sites cannot share; whole reports."""
+"""Sites of several kinds in one mesh: kinds, and what two sites cannot share; whole reports."""
 
 import pytest
 
-from mesh.config import parse
-from tests.mesh.config.configs import EXISTING, GONE, HOST_KEY, Row, clouds, faults
+from tests.mesh.config.configs import EXISTING, HOST_KEY, Row, clouds, faults
 
 AWS, DO = "sites.use1.aws", "sites.fra.digitalocean"
 NYC = "sites.nyc.networks.virbr0"
 COLO = {"host": "use1.mesh.net", "host_key": HOST_KEY}
-MADE = "machines in clouds (use1, fra)"
 OTHER: dict[str, object] = {
     "address": "10.99.0.4",
     "aws": {
@@ -20,6 +18,7 @@ OTHER: dict[str, object] = {
     "networks": {"vpc": {"cidr": "10.11.0.0/16"}},
 }
 
+SPARE = {"address": "10.99.0.4", "colo": {"host": "spare.mesh.net", "host_key": HOST_KEY}}
 TABLE: list[Row] = [
     (
         "a site is of one kind",
@@ -63,33 +62,11 @@ TABLE: list[Row] = [
         ],
     ),
     (
-        "operators are named, and never by default",
-        {"operators": GONE},
+        "no name of a site is one that a rule of another site's firewall can have",
+        {"sites.nyc-in-udp-51820-from-x": SPARE},
         [
-            f"operators: is missing; {MADE} take SSH from nowhere else: name the prefixes that people and CI come"
-            " from, for example 192.0.2.0/24"
-        ],
-    ),
-    (
-        "operators without a value are missing too, for a machine whose own part has a fault as well",
-        {"operators": None, AWS: "us-east-1", "sites.fra": GONE, "access": []},
-        [
-            f"operators: is missing; {MADE.replace(', fra', '')} take SSH from nowhere else: name the prefixes that"
-            " people and CI come from, for example 192.0.2.0/24",
-            f"{AWS}: expected a mapping of keys and values, found the text 'us-east-1'",
-        ],
-    ),
-    (
-        "operators that cannot be read are one fault",
-        {"operators": "100.64.7.1"},
-        ["operators: '100.64.7.1' has no prefix length; write it like 100.64.7.1/32"],
-    ),
-    (
-        "operators and colos have an IPv4 address to reach machines in clouds from",
-        {"operators": ["fd64::/64", "::/0"], "sites.nyc.colo.sends_from": "2001:db8::1"},
-        [
-            f"operators: has no IPv4 prefix, and {MADE} are reached by IPv4; add one",
-            f"sites.nyc.colo.sends_from: has no IPv4 address, and {MADE} are reached by IPv4; add it",
+            "sites.nyc-in-udp-51820-from-x: reads like the name of a firewall's rule, SITE-in-udp-PORT-from-SITE; take"
+            " another one"
         ],
     ),
     (
@@ -98,15 +75,6 @@ TABLE: list[Row] = [
         [
             "sites.nyc.colo.sends_from[0]: 'nyc.mesh.net' is no IP address",
             "sites.nyc.colo.sends_from[1]: '9.9.9.0/24' is no IP address",
-        ],
-    ),
-    (
-        "operators in a network that is joined to machines in clouds are cut off, whatever is granted",
-        {"operators": "192.168.122.0/28", "access": [{"from": "*", "to": "*"}]},
-        [
-            "operators: 192.168.122.0/28 overlaps nyc.virbr0 (192.168.122.0/24): fra (an address that DigitalOcean"
-            " gives), use1 (an address that AWS gives) are not reached by the tunnel, and packets from 192.168.122.0/28"
-            " beside it are dropped; name the prefix that the host really sees"
         ],
     ),
     (
@@ -194,12 +162,16 @@ def test_a_bad_config_gets_the_whole_report(changes: dict[str, object], report: 
     [
         pytest.param({}, id="a site of each kind"),
         pytest.param({"sites.use1.colo": None}, id="another kind without a value"),
-        pytest.param({"operators": "0.0.0.0/0"}, id="operators anywhere"),
-        pytest.param({"operators": ["100.64.7.0/24", "fd64::/64"]}, id="operators of both families"),
-        pytest.param({"sites.nyc.colo.sends_from": ["9.9.9.10", "2001:db8::1"]}, id="addresses of both families"),
-        pytest.param({"sites.nyc.colo.sends_from": None}, id="a colo that sends from anywhere"),
         pytest.param(
-            {"operators": "192.168.122.0/28", "access": [{"from": "fra", "to": "use1"}]}, id="operators without a flow"
+            {
+                "sites.x-in-udp-from": SPARE,
+                "sites.in-udp-5-from-y": {
+                    **SPARE,
+                    "address": "10.99.0.5",
+                    "colo": {"host": "y.mesh.net", "host_key": HOST_KEY},
+                },
+            },
+            id="names near to those of rules",
         ),
         pytest.param(
             {**EXISTING, "sites.ohio": OTHER, "sites.ohio.aws.route_tables": "rtb-00000000"}, id="two gateways in a VPC"
@@ -229,21 +201,3 @@ def test_a_bad_config_gets_the_whole_report(changes: dict[str, object], report: 
 )
 def test_what_is_near_to_a_fault_is_still_accepted(changes: dict[str, object]) -> None:
     assert faults(clouds(changes)) == ()
-
-
-def test_a_mesh_of_colos_needs_no_operators() -> None:
-    gone: dict[str, object] = {"operators": GONE, "sites.use1": GONE, "sites.fra": GONE, "access": []}
-    assert parse(clouds(gone)).operators == ()
-
-
-def test_operators_whom_no_machine_in_a_cloud_answers_by_the_tunnel_need_ssh_to_colos_only() -> None:
-    changes: dict[str, object] = {
-        **EXISTING,
-        "operators": ["fd22::/64", "100.64.7.0/24"],
-        f"{NYC}.cidr": ["192.168.122.0/24", "fd22::/64"],
-        "sites.use1.networks.vpc.cidr": ["10.10.0.0/16", "fd10::/56"],
-        "access": [{"from": "nyc.virbr0", "to": "use1.vpc"}],
-    }
-    assert faults(clouds(changes)) == ()
-    changes["operators"] = ["192.168.122.0/24"]
-    assert [fault.place for fault in faults(clouds(changes))] == ["operators"]

@@ -151,7 +151,7 @@ TABLE: list[Row] = [
         [
             f"{NET}: access[0] lets other sites open flows to it, and nothing says how its hosts' answers come back;"
             " leave 'masquerade' out, which is true then, or give it 'return_route: manual' where the other droplets"
-            " have the routes of the output 'SITE.cloud_init'"
+            " have the routes of the output 'fra.cloud_init'"
         ],
     ),
 ]

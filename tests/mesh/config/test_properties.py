@@ -189,5 +189,7 @@ def test_data_that_is_nested_without_end_is_a_report() -> None:
     deep: Any = "x"
     for _ in range(500):
         deep = [{"a": deep}]
-    judge(changed({"sites.nyc.networks": deep}))
+    config = whole()
+    config["sites"]["nyc"]["networks"] = deep
+    judge(config)
     assert load("config: " + "[" * 5000).faults
