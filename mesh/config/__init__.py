@@ -8,7 +8,7 @@ from typing import TypeVar
 from mesh.assertions import broken
 from mesh.config.checks import check_all
 from mesh.config.draft import draft, position
-from mesh.config.faults import ConfigError, place, report
+from mesh.config.faults import ConfigError, place, report, without_pasted
 from mesh.config.schema import ColoPart, ProxyPart, SitePart, SshPart, StackPart
 from mesh.config.selectors import Selection
 from mesh.config.stackfile import section_of
@@ -57,7 +57,7 @@ def parse(sections: Mapping[str, object], *, stack_file: bool = False) -> Mesh:
     found = list(dict.fromkeys((*drawn.found, *check_all(drawn, selection))))
     if found:
         found.sort(key=lambda fault: position(drawn.raw, fault[0]))
-        raise ConfigError(Fault(place(loc), message) for loc, message in found)
+        raise ConfigError(Fault(place(loc), without_pasted(message, drawn.raw)) for loc, message in found)
     mesh = _mesh(drawn.config, selection)
     if violated := broken(mesh):
         raise ConfigError(violated)

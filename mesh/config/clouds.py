@@ -6,13 +6,11 @@ from ipaddress import IPv4Network, ip_network
 
 from mesh.config.digitalocean import DigitalOceanPart
 from mesh.config.draft import Draft, Within
-from mesh.config.faults import Found, Loc, place, shown
+from mesh.config.faults import Found, Loc, listed, place, shown
 from mesh.config.parts import CloudPart
 from mesh.config.schema import CLOUDS, KINDS, SitePart
 from mesh.config.values import is_private
 from mesh.model import IPNetwork
-
-_MOST_NAMED = 10
 
 
 def kinds(draft: Draft, site: str) -> list[str]:
@@ -53,7 +51,7 @@ def _check_network(name: str, site: SitePart, label: str, cloud: CloudPart) -> I
 
 def _check_reach(draft: Draft, made: list[str]) -> Iterator[Found]:
     """Yields the faults of addresses that machines in clouds are reached from; they have IPv4 addresses."""
-    named = ", ".join(made[:_MOST_NAMED]) + (", ..." if len(made) > _MOST_NAMED else "")
+    named = listed(made)
     operators = draft.config.operators or ()
     if draft.misses("operators"):
         yield (

@@ -1,7 +1,7 @@
 """Faults of a config: where each lies, what is wrong, the way out; and how a value may be shown in one."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TypeAlias
 
@@ -13,6 +13,7 @@ Loc: TypeAlias = tuple[str | int, ...]
 Found: TypeAlias = tuple[Loc, str]
 
 _LONGEST_SHOWN = 60
+_MOST_LISTED = 10
 _LONG_RUN = re.compile(r"[A-Za-z0-9+/=_-]{32,}")
 # A UUID, also one with a letter too many, and names in which words are joined by hyphens.
 _GROUPS = re.compile(r"[0-9a-z]{1,12}(-[0-9a-z]{1,12}){2,}")
@@ -88,8 +89,29 @@ def nearest(word: str, known: Iterable[str]) -> str:
     close = get_close_matches(word.lower(), names, n=1)
     if close:
         return f"did you mean {shown(close[0])}?"
-    listed = ", ".join(_printable(name) for name in names[:10])
-    return f"known here: {listed}{', ...' if len(names) > 10 else ''}" if names else "none is known here"
+    return f"known here: {listed(names)}" if names else "none is known here"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names that stand in the config, one after the other, and no more than a reader takes in: the first ten."""
+    return ", ".join(map(_printable, names[:_MOST_LISTED])) + (", ..." if len(names) > _MOST_LISTED else "")
+
+
+def without_pasted(text: str, config: object) -> str:
+    """The text without the names in the config, at any depth, that may be keys pasted in a name's place."""
+    for name in _names(config):
+        if _like_key_material(name):
+            text = text.replace(name, _printable(name))
+    return text
+
+
+def _names(config: object) -> Iterator[str]:
+    if isinstance(config, Mapping):
+        yield from (name for name in config if isinstance(name, str))
+        config = list(config.values())
+    if isinstance(config, list):
+        for inner in config:
+            yield from _names(inner)
 
 
 def without_keys(text: str) -> str:

@@ -8,13 +8,12 @@ from typing import NamedTuple
 
 from mesh.config.advertised import own_and_known
 from mesh.config.draft import Draft
-from mesh.config.faults import Found, Loc
+from mesh.config.faults import Found, Loc, listed
 from mesh.config.schema import ColoPart, GrantPart, SitePart, SshPart
 from mesh.config.selectors import Selection, sites_by_version
 from mesh.model import IPNetwork, Service
 
 _LOC: Loc = ("operators",)
-_MOST_NAMED = 10
 
 
 @dataclass(slots=True)
@@ -139,7 +138,7 @@ def _outside(draft: Draft) -> Iterator[tuple[str, _Host]]:
 
 def _beside(operators: IPNetwork, party: _Within, hosts: dict[str, _Host]) -> Iterator[Found]:
     if hosts:
-        named = _listed([f"{site} ({host.address})" for site, host in hosts.items()])
+        named = listed([f"{site} ({host.address})" for site, host in hosts.items()])
         verb = "are" if len(hosts) > 1 else "is"
         instead = "reach the host at an address of a granted network, or "
         yield (
@@ -150,16 +149,12 @@ def _beside(operators: IPNetwork, party: _Within, hosts: dict[str, _Host]) -> It
         )
 
 
-def _listed(words: list[str]) -> str:
-    return ", ".join(words[:_MOST_NAMED]) + (", ..." if len(words) > _MOST_NAMED else "")
-
-
 def _missing(operators: IPNetwork, party: _Within, ssh: dict[str, Service]) -> Iterator[Found]:
     lacking: dict[Service, list[str]] = defaultdict(list)
     for site in sorted(party.reaching - party.granted):
         lacking[ssh[site]].append(site)
     for service, sites in lacking.items():
-        named = _listed(sites)
+        named = listed(sites)
         target = f"[{named}]" if len(sites) > 1 else named
         instead = ", or name narrower prefixes, without that one" if party.wider else ""
         yield (

@@ -304,6 +304,22 @@ def test_a_key_in_the_wrong_place_is_never_shown(field: str, key: str) -> None:
     never_shows(key, changed({field: key}), changed({field: [key, {key: key}]}), as_name)
 
 
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"sites": {WIREGUARD_KEY: {"aws": False}}}, "machines in clouds (<not shown>) take SSH from nowhere else"),
+        ({"groups": {WIREGUARD_KEY: WIREGUARD_KEY}}, "contains itself: <not shown> -> <not shown>"),
+    ],
+    ids=["a site", "a group"],
+)
+def test_a_key_in_a_names_place_is_not_shown_by_the_faults_of_others_either(
+    sections: dict[str, object], message: str
+) -> None:
+    texts = [str(fault) for fault in faults(sections)]
+    assert any(message in text for text in texts)
+    assert not any(WIREGUARD_KEY in text for text in texts)
+
+
 def never_shows(key: str, *configs: dict[str, Any]) -> None:
     """No report on these configs has a line of the key, nor the middle of one."""
     for config in configs:
