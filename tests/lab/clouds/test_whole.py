@@ -2,6 +2,7 @@
 
 import pytest
 
+from lab.cloudinit import there, unpacked
 from lab.clouds.aws import AwsAccount
 from tests.lab.clouds.whole import account, droplets, wrong
 from tests.lab.conftest import Start
@@ -25,6 +26,11 @@ def test_the_sample_comes_up_as_granted_a_second_up_changes_nothing_and_destroy_
     granted = {(str(cell.source), str(cell.destination)) for cell in matrix.cells.values() if cell.services}
     assert ("use1.vpc", "fra.vpc") in granted
     assert ("use1.vpc", "ams.lan") not in granted
+    if there():
+        # What the machines were told is what cloud-init takes; tests/lab/test_cloudinit.py says what it needs.
+        for told in (account(environment, "instances")[0]["UserData"], droplets(environment)[0]["user_data"]):
+            assert told.startswith("#cloud-config\n")
+            assert unpacked().faults(told) == ""
     second = environment.up()
     assert second.nothing_changed, second.changes
 
@@ -42,10 +48,10 @@ def test_a_raised_generation_replaces_a_machine_in_one_up_and_disturbs_nobody_el
     environment = start(clouds())
     environment.config["access"].append({"from": "use1.vpc", "to": "ams.lan", "ports": "tcp/7001"})
     environment.write()
-    environment.up()
+    pinned = environment.up().outputs["use1.host_key"]
     keys = public_keys(environment)
     machine, image, address = the_instance(environment)
-    host_key = environment.on("use1", "cat /etc/ssh/ssh_host_ed25519_key.pub")
+    assert offered(environment, address) == pinned
 
     # What a machine is made of changes nothing of one that runs: neither a newer image, nor another in the config.
     held = environment.world.clouds
@@ -53,7 +59,6 @@ def test_a_raised_generation_replaces_a_machine_in_one_up_and_disturbs_nobody_el
     aws = held.account("aws")
     assert isinstance(aws, AwsAccount)
     aws.publish("debian-12", "20261101")
-    assert environment.up().nothing_changed
     environment.config["sites"]["fra"]["digitalocean"]["image"] = "ubuntu-24.04"
     environment.write()
     assert environment.up().nothing_changed
@@ -74,7 +79,7 @@ def test_a_raised_generation_replaces_a_machine_in_one_up_and_disturbs_nobody_el
     assert new_machine != machine
     assert new_image != image
     assert new_address == address
-    assert environment.on("use1", "cat /etc/ssh/ssh_host_ed25519_key.pub") == host_key
+    assert offered(environment, address) == pinned
     assert public_keys(environment) == keys
     assert wrong(environment) == set()
 
@@ -97,6 +102,13 @@ def the_instance(environment: Environment) -> tuple[str, str, str]:
     (instance,) = (each for each in account(environment, "instances") if each["State"] == "running")
     (address,) = account(environment, "addresses")
     return instance["InstanceId"], instance["ImageId"], address["PublicIp"]
+
+
+def offered(environment: Environment, address: str) -> str:
+    """The host key that the machine at an address proves to have, as whoever logs in sees it."""
+    scan = ["ssh-keyscan", "-T", "10", "-t", "ed25519", address]
+    (line,) = environment.world.operator.run(scan).stdout.splitlines()
+    return line.partition(" ")[2]
 
 
 def public_keys(environment: Environment) -> list[str]:
