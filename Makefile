@@ -6,14 +6,14 @@ SHELL := /bin/sh
 
 python := .venv/bin/python
 # Runs a command as root and leaves its files to the owner of the checkout, whether it succeeds or not.
-owned = @status=0; { $(1); } || status=$$?; tools/bootstrap own; exit $$status
+owned = @trap : INT; status=0; { $(1); } || status=$$?; tools/bootstrap own; exit $$status
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
-up: ## start the sample network in namespaces, bring it up, show who reaches whom (root)
+up: ## start the sample network in namespaces, bring it up, show who reaches whom; with STACK=prod that of its stack file (root)
 	@tools/bootstrap lab up
-	$(call owned,$(python) -m lab up)
+	$(call owned,$(python) -m lab up $(STACK))
 
 down: ## take down what `make up` started, without a trace (root)
 	$(call owned,tools/bootstrap down)

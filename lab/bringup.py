@@ -134,7 +134,9 @@ def _world(mesh: Mesh, console: Console) -> World:
 
 def _deploy(world: World, stack: str, tools: Engine, screen: Screen, console: Console) -> Outcome:
     deployment = Deployment(world, stack, tools.root)
+    cut_off = world.path / "cut-off"
     if deployment.recover():
+        cut_off.touch()
         say(console, "engine", "an earlier run was killed: its engine is ended, and its lock on the state removed")
     plugin = command_plugin(tools, deployment.pulumi_home, screen)
     say(console, "plugin", f"command {plugin.version}, {plugin.origin}")
@@ -146,11 +148,15 @@ def _deploy(world: World, stack: str, tools: Engine, screen: Screen, console: Co
     commands: set[str] = set()
 
     def follow(event: Mapping[str, Any]) -> None:
+        if event["kind"] == "interrupted":
+            screen.say("  up       interrupted: the engine ends what is under way; once more ends it at once")
         if event["kind"] == "done" and event["type"] == COMMAND and event["operation"] != "same":
             commands.add(event["name"])
         screen.progress(f"  up       {len(commands)} commands done ({elapsed(time.monotonic() - start)})")
 
     outcome = deployment.run("up", follow)
+    if outcome.failure is None:
+        cut_off.unlink(missing_ok=True)
     for warning in outcome.warnings:
         say(console, "warning", warning)
     end = "failed" if outcome.failure is not None else _summary(outcome, world.mesh, commands)
@@ -164,6 +170,9 @@ def _tell_failure(world: World, outcome: Outcome, console: Console) -> None:
         console.print(f"\n{name}: {message}".removeprefix("\n: "), style="red", markup=False, highlight=False)
     for told in world.clouds.told if world.clouds else ():
         console.print(f"\n{told}", style="red", markup=False, highlight=False)
+    if world.clouds and (world.path / "cut-off").exists():
+        text = "A run that was killed may have made something in the lab's clouds that its state does not know."
+        console.print(f"\n{text} To begin anew: make down, and make up", highlight=False, soft_wrap=True)
     log = world.path / "up.log"
     log.write_text(f"{outcome.failure}\n{outcome.stderr}")
     console.print(f"\nAll that the engine said is in {log}", markup=False, highlight=False, soft_wrap=True)

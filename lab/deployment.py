@@ -2,10 +2,12 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -141,7 +143,8 @@ class Deployment:
                     raise RuntimeError("no pipes to the engine")
                 process.stdin.write(request.to_json())
                 process.stdin.close()
-                followed = _follow(process.stdout, listener)
+                with _left_to_the_engine(listener):
+                    followed = _follow(process.stdout, listener)
             stderr.seek(0)
             return *followed, stderr.read()
 
@@ -162,6 +165,24 @@ class Deployment:
             **({} if self.agent is None else {"SSH_AUTH_SOCK": str(self.agent)}),
             **self.environment,
         }
+
+
+@contextmanager
+def _left_to_the_engine(listener: Listener) -> Iterator[None]:
+    """An interrupt is the engine's, which gets it from the terminal as we do; a second one is ours as well."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(_signal: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        listener({"kind": "interrupted"})
+
+    before = signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _follow(lines: Any, listener: Listener) -> tuple[dict[str, Any], tuple[str, ...], tuple[tuple[str, str], ...]]:

@@ -8,6 +8,7 @@ API, so that no language host is needed.
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -156,6 +157,8 @@ def _name(urn: str) -> str:
 
 def main() -> int:
     """Reads the request, runs it, and writes its events."""
+    # An interrupt from the terminal reaches the engine itself, which stops where nothing is half done, and says so.
+    signal.signal(signal.SIGINT, lambda *_: None)
     request = Request(**json.load(sys.stdin))
     # The program's own prints go where they disturb nobody: stdout belongs to the events.
     events = os.fdopen(os.dup(1), "w", buffering=1)

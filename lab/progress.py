@@ -39,6 +39,8 @@ class Screen:
 
 
 def elapsed(seconds: float) -> str:
-    """A duration as people say it: `48 s`, `3 min 07 s`."""
+    """A duration as people say it: `48 s`, `3 min 07 s`, `2 h 05 min`."""
     minutes, rest = divmod(int(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -72,20 +72,28 @@ def down(*, everything: bool = False) -> str:
     return said.getvalue()
 
 
-def up(source: Path, base: Path) -> "subprocess.Popen[str]":
-    argv = [sys.executable, "-c", UP, str(source), str(base), NAME]
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=CHECKOUT)
-
-
-def test_after_a_killed_up_two_at_once_wait_for_each_other_and_both_succeed(
-    tools: Engine, base: Path, tmp_path: Path
-) -> None:
+def source_of(tmp_path: Path) -> Path:
+    """A checkout with a stack file of two sites."""
     source = tmp_path / "source"
     source.mkdir()
     for name in PROGRAM:
         (source / name).symlink_to(CHECKOUT / name)
     config = {f"wireguard-mesh:{name}": section for name, section in environment.pair().items()}
     (source / "Pulumi.test.yaml").write_text(yaml.safe_dump({"config": config}))
+    return source
+
+
+def up(source: Path, base: Path) -> "subprocess.Popen[str]":
+    argv = [sys.executable, "-c", UP, str(source), str(base), NAME]
+    return subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=CHECKOUT, process_group=0
+    )
+
+
+def test_after_a_killed_up_two_at_once_wait_for_each_other_and_both_succeed(
+    tools: Engine, base: Path, tmp_path: Path
+) -> None:
+    source = source_of(tmp_path)
     state = base / NAME / "state" / ".pulumi"
 
     with up(source, base) as killed:
@@ -105,6 +113,28 @@ def test_after_a_killed_up_two_at_once_wait_for_each_other_and_both_succeed(
     assert "nothing changed" in second
     assert down() == f"  lab      ended: {NAME}\n"
     assert not marked(NAME)
+
+
+def test_an_interrupted_up_lets_the_engine_end_what_is_under_way_and_the_next_goes_on(
+    tools: Engine, base: Path, tmp_path: Path
+) -> None:
+    source = source_of(tmp_path)
+    state = base / NAME / "state" / ".pulumi"
+    with up(source, base) as interrupted:
+        assert until(lambda: bool(list(state.glob("locks/**/*.json"))) and len(marked(NAME, "engine")) > 1, 120)
+        # As a terminal does it: everyone in the foreground hears it.
+        os.killpg(interrupted.pid, signal.SIGINT)
+        said = interrupted.communicate(timeout=120)[0]
+    assert interrupted.returncode == 1
+    assert "interrupted: the engine ends what is under way" in said
+    assert "Traceback" not in said
+    # No lock, no operation that may have been done or not.
+    assert not list(state.glob("locks/**/*.json"))
+    with up(source, base) as again:
+        said = again.communicate(timeout=300)[0]
+    assert again.returncode == 0, said
+    assert "killed" not in said
+    assert "pending operations" not in said
 
 
 def test_up_waits_for_another_that_uses_the_lab_no_longer_than_its_patience(

@@ -35,6 +35,17 @@ def test_a_terminal_keeps_one_line_that_the_next_said_line_replaces(monkeypatch:
     assert stream.getvalue() == "\r\x1b[K1 of 2\r\x1b[K2 of 2\r\x1b[Kdone\nmore\n"
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.9, "59 s"), (60, "1 min 00 s"), (187, "3 min 07 s")])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "0 s"),
+        (59.9, "59 s"),
+        (60, "1 min 00 s"),
+        (187, "3 min 07 s"),
+        (3599, "59 min 59 s"),
+        (3600, "1 h 00 min"),
+        (7560, "2 h 06 min"),
+    ],
+)
 def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
     assert elapsed(seconds) == text
