@@ -86,7 +86,8 @@ class AwsSite(pulumi.ComponentResource):
             f"{site}-address-of-interface",
             allocation_id=address.id,
             network_interface_id=self._interface.id,
-            opts=after_uplink,
+            # An address stands for one interface at a time.
+            opts=self._options(depends_on=list(network.uplink), delete_before_replace=True),
         )
         first = FirstContact(site.name, ground.operator_key(), self)
         instance = self._instance(aws, provider, first)
@@ -124,7 +125,8 @@ class AwsSite(pulumi.ComponentResource):
         for opening in cloud.openings(self._mesh, self._plan):
             if isinstance(opening.source, str):
                 sources = others[opening.source].sends_from
-                names = [opening.name, *(f"{opening.name}-{number}" for number in range(2, len(sources) + 1))]
+                # No site has a dot in its name: these are no other site's.
+                names = [opening.name, *(f"{opening.name}.{number}" for number in range(2, len(sources) + 1))]
                 for name, source in zip(names, sources, strict=True):
                     rules.append(self._ingress(name, opening, pulumi.Output.concat(source, "/32"), 4))
             else:

@@ -48,7 +48,13 @@ def aws_network(site: str, aws: Aws, tags: Mapping[str, str], opts: pulumi.Resou
     if isinstance(vpc, ExistingVpc):
         return AwsNetwork(vpc.id, vpc.subnet, tuple((f"-{table}", table) for table in vpc.route_tables))
     made = Vpc(f"{site}-vpc", cidr_block=str(vpc.cidr), tags=tags, opts=opts)
-    internet = InternetGateway(f"{site}-internet", vpc_id=made.id, tags=tags, opts=opts)
+    internet = InternetGateway(
+        f"{site}-internet",
+        vpc_id=made.id,
+        tags=tags,
+        # AWS would move it to another VPC, but not while this one has a public address in use.
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(replace_on_changes=["vpc_id"])),
+    )
     subnet = Subnet(
         f"{site}-subnet",
         vpc_id=made.id,

@@ -47,7 +47,7 @@ class DigitalOceanSite(pulumi.ComponentResource):
         self._from_sites = [(opening, opening.source) for opening in openings if isinstance(opening.source, str)]
         provider = Provider(
             f"{site}-digitalocean",
-            token=None if ocean.token is None else pulumi.Output.secret(ocean.token.reveal()),
+            token=None if ocean.token is None else ocean.token.reveal(),  # the SDK makes a secret of it
             opts=pulumi.ResourceOptions(parent=self),
         )
         self._options = partial(pulumi.ResourceOptions, parent=self, provider=provider)

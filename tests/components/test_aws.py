@@ -129,6 +129,8 @@ def test_a_made_vpc_has_one_subnet_with_a_way_to_the_internet(recorder: Recorder
     assert recorder.inputs("use1-internet-route")["gatewayId"] == "use1-internet-id"
     assert recorder.inputs("use1-routes-subnet")["subnetId"] == "use1-subnet-id"
     assert {"use1-internet-route", "use1-routes-subnet"} <= recorder.after("use1-host")
+    # AWS takes an internet gateway to another VPC only when no public address needs it here: another one is made.
+    assert list(recorder.requests["use1-internet"].replaceOnChanges) == ["vpcId"]
     # AWS gives no public address to an interface in a VPC without an internet gateway.
     assert "use1-internet" in recorder.after("use1-address-of-interface")
 
@@ -174,6 +176,9 @@ def test_the_address_belongs_to_the_interface_and_so_outlives_the_instance(recor
         "allocationId": "use1-address-id",
         "networkInterfaceId": "use1-interface-id",
     }
+    # It stands for one interface at a time: in another subnet there is another one.
+    assert recorder.requests["use1-address-of-interface"].deleteBeforeReplace
+    assert not recorder.requests["use1-address"].deleteBeforeReplace
     for name in ("use1-address", "use1-address-of-interface", "use1-interface", "use1-group"):
         assert recorder.urn("use1-gateway") not in recorder.requests[name].dependencies
     assert recorder.inputs("use1-gateway")["primaryNetworkInterface"] == {"networkInterfaceId": "use1-interface-id"}

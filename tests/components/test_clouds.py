@@ -1,5 +1,6 @@
 """What holds for machines of every cloud: their keys, their first contact, what goes with them and what is shown."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 import pulumi
@@ -8,7 +9,7 @@ import pytest
 from components.site import KINDS
 from mesh import sshkeys
 from mesh.hostkey import fingerprint
-from mesh.model import DigitalOcean, Kind, Site
+from mesh.model import DigitalOcean, Kind, Site, SiteName
 from tests.components.conftest import ADDRESSES, DROPLET, Recorder
 from tests.components.elsewhere import Elsewhere
 from tests.components.sites import AMS, HELPER, NYC, build, fra, joined, sgp, three_kinds, use1, usw2
@@ -230,8 +231,17 @@ def test_another_cloud_is_one_module_and_one_line_and_each_of_its_addresses_is_l
     rules = {name: recorder.inputs(name)["cidrIpv4"] for name in recorder.requests if "-from-fra" in name}
     assert rules == {
         "use1-in-udp-51820-from-fra": "198.51.100.201/32",
-        "use1-in-udp-51820-from-fra-2": "198.51.100.202/32",
+        "use1-in-udp-51820-from-fra.2": "198.51.100.202/32",
     }
+
+
+def test_a_second_address_s_rule_has_no_name_that_another_site_s_could_have(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(cast("dict[type[Kind], str]", KINDS), DigitalOcean, f"{Elsewhere.__module__}.Elsewhere")
+    build(joined(NYC, use1(), fra(), replace(sgp(), name=SiteName("fra-2"), networks=())))
+    rules = [urn for urn in recorder.every_urn if "-from-fra" in urn]
+    assert len(rules) == len(set(rules)) == 4
 
 
 def test_every_name_is_there_once(recorder: Recorder) -> None:
