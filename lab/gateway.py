@@ -112,6 +112,11 @@ def start_sshd(
     if _sshd_version() >= (9, 8):
         config += "PerSourcePenalties no\n"  # the lab's operator is every client, and is told no on purpose in tests
     namespace.write("/etc/ssh/lab/sshd_config", config)
+    listen(namespace)
+
+
+def listen(namespace: Namespace) -> None:
+    """Starts sshd as `start_sshd` did before the machine was booted again, and returns when it listens."""
     namespace.run(["/usr/sbin/sshd", "-f", "/etc/ssh/lab/sshd_config", "-E", "/run/sshd.log"])
     # sshd goes to the background before it listens, and writes its process id after.
     deadline = time.monotonic() + 20

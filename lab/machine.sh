@@ -1,11 +1,18 @@
 #!/bin/sh
 # First process of one of the lab's machines: its mounts and kernel settings, then nothing but waiting.
-# usage: machine.sh internet|router|operator|gateway|host HOSTNAME LAB     (in new namespaces; prints its process id when done)
-# LAB is the directory of the lab that it belongs to.
+# usage: machine.sh internet|router|operator|gateway|host HOSTNAME LAB [PID]     (in new namespaces; prints its process id when done)
+# LAB is the directory of the lab that it belongs to. With PID, a gateway's, it is that gateway after a reboot.
 set -eu
 
-# The machine's own /proc is still mounted here, so this is the id that the machine knows this process by.
-read -r pid _ </proc/self/stat
+if [ "$1" != rebooted ]; then
+    # The machine's own /proc is still mounted here, so this is the id that the machine knows this process by.
+    read -r pid _ </proc/self/stat
+    # Where the gateway's mounts are, this file may be covered.
+    [ -z "${4-}" ] || exec nsenter --target="$4" --mount -- sh -c "$(cat "$0")" "$0" rebooted "$2" "$3" "$pid"
+else
+    pid=$4
+    mount -t proc proc /proc
+fi
 
 # A private, writable copy of each directory; what is written to it lies in a tmpfs and is gone with this machine.
 overlay() {
@@ -33,6 +40,28 @@ only_read() {
         mount -o remount,bind,ro "$point" 2>/dev/null || ! mountpoint -q "$point" ||
             { echo "$point cannot be made read-only" >&2 && return 1; }
     done
+}
+
+# All that a gateway has of its own, before it boots for the first time.
+disk() {
+    forget_foreign_namespaces
+    # A copy, since each change is a change of the file itself.
+    mounts=$(cat /proc/self/mountinfo)
+    only_read <<END
+$mounts
+END
+    overlay /etc /usr/local /var/lib
+    for directory in /root /home; do mount -t tmpfs -o mode=755 lab "$directory"; done
+    mount -t proc proc /proc
+}
+
+# What is empty whenever a gateway boots, and what shows its kernel.
+fresh() {
+    for directory in /tmp /run /var/tmp; do mount -t tmpfs -o mode=1777 lab "$directory"; done
+    chmod 755 /run
+    mkdir -m 1777 /run/lock
+    mkdir -m 755 /run/sshd
+    mount -t sysfs sysfs /sys
 }
 
 settings() {
@@ -86,21 +115,9 @@ operator)
     mount -o remount,bind,exec "$3"
     mount -t proc proc /proc
     ;;
-gateway)
-    forget_foreign_namespaces
-    # A copy, since each change is a change of the file itself.
-    mounts=$(cat /proc/self/mountinfo)
-    only_read <<END
-$mounts
-END
-    overlay /etc /usr/local /var/lib
-    for directory in /tmp /run /var/tmp; do mount -t tmpfs -o mode=1777 lab "$directory"; done
-    chmod 755 /run
-    for directory in /root /home; do mount -t tmpfs -o mode=755 lab "$directory"; done
-    mkdir -m 1777 /run/lock
-    mkdir -m 755 /run/sshd
-    mount -t proc proc /proc
-    mount -t sysfs sysfs /sys
+gateway | rebooted)
+    if [ "$1" = gateway ]; then disk; fi
+    fresh
     # A new namespace copies these from the machine, where a container engine may have switched forwarding on.
     settings <<END
 ipv4/ip_forward 0

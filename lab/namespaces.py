@@ -4,7 +4,7 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, TypeAlias, cast
@@ -74,11 +74,21 @@ def _start_time(pid: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """One of the lab's machines. The process `pid` holds its namespaces; `private` ones have own mounts as well."""
+    """One of the lab's machines. A process holds its namespaces; `private` ones have own mounts as well.
+
+    Whatever goes into it raises LabError once that process has ended, whoever has its id then.
+    """
 
     name: str
-    pid: int
+    holder: Process
     private: bool
+
+    @property
+    def pid(self) -> int:
+        """The id of the process that holds its namespaces. Raises LabError where that has ended."""
+        if not self.holder.alive:
+            raise LabError(f"{self.name} does not run any more")
+        return self.holder.pid
 
     def command(self, argv: Sequence[str]) -> list[str]:
         """The command line that runs `argv` inside; standard streams and environment are the caller's."""
@@ -123,6 +133,8 @@ class Namespace:
 
         `options` are ip's own, for every line.
         """
+        if not lines:
+            return
         enter = ["nsenter", f"--target={self.pid}", "--net", "--"]
         program = ["ip", *options, *([] if check else ["-force"]), "-batch", "-"]
         done = run([*enter, *program], input="".join(f"{line}\n" for line in lines), env={"PATH": PATH})
@@ -170,6 +182,20 @@ def _processes_beside(pid: int) -> list[Process]:
     return [process for process in found if process.pid != pid]
 
 
+def marked(identity: str, role: str) -> Iterator[tuple[Process, int]]:
+    """The processes with a lab's mark of roles that begin with `role`, each with its parent's id."""
+    mark = f"{MARK}={identity}/{role}".encode()
+    for directory in Path("/proc").iterdir():
+        try:
+            if directory.name.isdigit() and any(
+                variable.startswith(mark) for variable in (directory / "environ").read_bytes().split(b"\0")
+            ):
+                parent = (directory / "stat").read_text().rpartition(")")[2].split()[1]
+                yield Process.of(int(directory.name)), int(parent)
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+
+
 class Keeper:
     """The process under which all others of a lab run: when it ends, every process, network and mount of the lab does.
 
@@ -211,16 +237,20 @@ class Keeper:
         self._starter.wait()
 
 
-def launch(keeper: Process, directory: Path, name: str, kind: Kind, hostname: str) -> Namespace:
+def launch(
+    keeper: Process, directory: Path, name: str, kind: Kind, hostname: str, *, disk: Namespace | None = None
+) -> Namespace:
     """Makes a machine: a process under `keeper` that holds new namespaces; gateways and the operator have own mounts.
 
-    `directory` is the lab's; its name is the lab's identity. Raises LabError with what the kernel said.
+    `directory` is the lab's; its name is the lab's identity. With `disk`, a gateway, the new one has that one's files,
+    but for what no machine finds again when it boots; that one has to end. Raises LabError with what the kernel said.
     """
     private = kind in ("gateway", "operator")
     apart = ["--mount", "--pid", "--fork"] if private else []
+    old = [str(disk.pid)] if disk else []
     script = str(Path(__file__).with_name("machine.sh"))
     argv = ["nsenter", f"--target={keeper.pid}", "--pid", "--", "setsid", "--fork"]
-    argv += ["unshare", "--net", "--uts", *apart, "--", "sh", script, kind, hostname, str(directory)]
+    argv += ["unshare", "--net", "--uts", *apart, "--", "sh", script, kind, hostname, str(directory), *old]
     with subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
@@ -230,7 +260,7 @@ def launch(keeper: Process, directory: Path, name: str, kind: Kind, hostname: st
         env={"PATH": PATH, MARK: f"{directory.name}/{name}"},
         start_new_session=True,
     ) as starter:
-        return Namespace(name, _reported_pid(starter, name), private)
+        return Namespace(name, Process.of(_reported_pid(starter, name)), private)
 
 
 def _reported_pid(starter: "subprocess.Popen[str]", name: str) -> int:

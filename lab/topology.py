@@ -17,6 +17,9 @@ IPInterface: TypeAlias = IPv4Interface | IPv6Interface
 ROUTER = (ip_address("169.254.0.1"), ip_address("fe80::1"))
 UNNUMBERED = (ip_address("169.254.0.2"), ip_address("fe80::2"))
 
+# Of what a lab that stays keeps in its files: another one is built anew.
+_FORMAT = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
@@ -97,7 +100,11 @@ class Topology:
     @property
     def digest(self) -> str:
         """The same for equal topologies only. What a machine in a cloud is to be like is no part of it."""
-        bare = (replace(self, clouds=()), [(site.site, site.kind.region, site.kind.vpc) for site in self.clouds])
+        bare = (
+            _FORMAT,
+            replace(self, clouds=()),
+            [(site.site, site.kind.region, site.kind.vpc) for site in self.clouds],
+        )
         return hashlib.sha256(repr(bare).encode()).hexdigest()[:16]
 
     def lan_host(self, network: str) -> LanHost:

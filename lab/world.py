@@ -21,9 +21,9 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from lab import gateway, links, registry
-from lab.clouds.fabric import Surroundings
 from lab.clouds.pool import Pool
 from lab.clouds.server import Clouds
+from lab.clouds.wiring import Surroundings
 from lab.namespaces import Keeper, Kind, LabError, Namespace, Process, launch
 from lab.topology import Machine, Topology, lay_out, with_gateways
 from mesh.model import Mesh, Network, SiteName
@@ -100,7 +100,8 @@ class World:
 
         self._namespaces = dict(zip(kinds, _each(make, kinds), strict=True))
         pids = {role: namespace.pid for role, namespace in self._namespaces.items()}
-        (self.path / "namespaces.json").write_text(json.dumps(pids))
+        holders = {role: (space.holder.pid, space.holder.started) for role, space in self._namespaces.items()}
+        (self.path / "namespaces.json").write_text(json.dumps(holders))
         progress("links, addresses and routes")
         self.internet.ip([*links.internet(topology, pids)])
         self.operator.ip([*links.uplink("eth0", topology.operator)])
@@ -156,22 +157,33 @@ class World:
             return None
         world = cls(mesh, identity, directory, persistent=True)
         world._claim = claim
-        pids: dict[str, int] = json.loads((world.path / "namespaces.json").read_text())
-        private = {"operator"} | {role for role in pids if role.startswith(("gw-", "bastion-"))}
-        world._namespaces = {role: Namespace(role, pid, role in private) for role, pid in pids.items()}
-        world._host_keys = json.loads((world.path / "host_keys.json").read_text())
-        if world.fits:
-            world._open_clouds(registry.keeper(world.path))
+        try:
+            if world.fits:
+                world._take_up()
+        except BaseException:
+            world.release()
+            raise
         return world
+
+    def _take_up(self) -> None:
+        told: dict[str, tuple[int, int]] = json.loads((self.path / "namespaces.json").read_text())
+        private = {"operator"} | {role for role in told if role.startswith(("gw-", "bastion-"))}
+        self._namespaces = {role: Namespace(role, Process(*holder), role in private) for role, holder in told.items()}
+        self._host_keys = json.loads((self.path / "host_keys.json").read_text())
+        self._open_clouds(registry.keeper(self.path))
 
     @property
     def fits(self) -> bool:
-        """False where a lab that was attached was built for sites, networks or addresses other than this mesh's."""
+        """False where a lab that was attached was built for other sites, networks or addresses, or kept otherwise.
+
+        It can be stopped then, and nothing else.
+        """
         digest = self.path / "topology"
         return digest.exists() and digest.read_text() == self._laid_out.digest
 
     def release(self) -> None:
-        """Lets go of a persistent lab, which stays."""
+        """Lets go of a persistent lab, which stays. A machine that still boots does so anew when it is attached."""
+        self._close_clouds()
         if self._claim:
             self._claim.release()
             self._claim = None
@@ -186,6 +198,7 @@ class World:
         """
         if self._claim is None:
             return
+        self._close_clouds()
         self._claim.end()
         self._claim = None
         if self._keeper:
@@ -193,6 +206,12 @@ class World:
             self._keeper.wait()
             self._keeper = None
         self._namespaces = {}
+
+    def _close_clouds(self) -> None:
+        """From here on nothing of this process works on the lab's machines or files."""
+        if self._clouds:
+            self._clouds.close()
+            self._clouds = None
 
     def __enter__(self) -> Self:
         self.start()

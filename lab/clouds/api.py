@@ -10,7 +10,7 @@ import os
 import socket
 import socketserver
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -69,28 +69,50 @@ class Server:
         self._path = path
         self._handle = handle
         self._one_at_a_time = threading.Lock()
+        self._closing = threading.Event()
+        self._open: set[socket.socket] = set()
 
-    def _answer(self, line: str) -> dict[str, Any]:
+    def _answer(self, line: bytes) -> bytes:
         try:
             request = json.loads(line)
             with self._one_at_a_time:
-                result = self._handle(request["cloud"], request["action"], request["arguments"])
+                answer = self._done(request["cloud"], request["action"], request["arguments"])
         except ApiError as error:
-            return {"error": {"code": error.code, "message": error.message}}
+            answer = json.dumps({"error": {"code": error.code, "message": error.message}})
         except Exception as error:  # the plugin has to hear of it, whatever it is
-            return {"error": {"code": "InternalError", "message": f"{type(error).__name__}: {error}"}}
-        return {"result": result}
+            answer = json.dumps({"error": {"code": "InternalError", "message": f"{type(error).__name__}: {error}"}})
+        return f"{answer}\n".encode()
+
+    def _done(self, cloud: str, action: str, arguments: dict[str, Any]) -> str:
+        if self._closing.is_set():
+            raise ApiError("Closed", "the lab's clouds have ended: nobody answers between runs")
+        return json.dumps({"result": self._handle(cloud, action, arguments)})
+
+    def _serve(self, connection: socket.socket, lines: Iterable[bytes]) -> None:
+        self._open.add(connection)
+        if self._closing.is_set():
+            self._hang_up(connection)
+        try:
+            for line in lines:
+                # One that was killed meanwhile does not wait for its answer.
+                with contextlib.suppress(OSError):
+                    connection.sendall(self._answer(line))
+        finally:
+            self._open.discard(connection)
+
+    def _hang_up(self, connection: socket.socket) -> None:
+        """Nothing more is read, but for what was sent before."""
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RD)
 
     def __enter__(self) -> Self:
-        answer = self._answer
+        serve = self._serve
 
         class Connection(socketserver.StreamRequestHandler):
             def handle(self) -> None:
-                for line in self.rfile:
-                    # One that was killed meanwhile does not wait for its answer.
-                    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                        self.wfile.write(f"{json.dumps(answer(line.decode()))}\n".encode())
+                serve(self.connection, self.rfile)
 
+        self._closing.clear()
         self._path.unlink(missing_ok=True)
         self._server = _Threads(str(self._path), Connection)
         self._path.chmod(0o600)
@@ -101,14 +123,19 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """When it returns, the last call is over: those that were not begun yet are refused."""
+        self._closing.set()
         self._server.shutdown()
         self._thread.join()
+        for connection in list(self._open):
+            self._hang_up(connection)
         self._server.server_close()
         self._path.unlink(missing_ok=True)
 
 
 class _Threads(socketserver.ThreadingUnixStreamServer):
-    daemon_threads = True
-    block_on_close = False
+    # Closing it waits for its threads.
+    daemon_threads = False
+    block_on_close = True
     # An engine asks for everything at once.
     request_queue_size = 128

@@ -4,7 +4,6 @@ It is worth something only where it says no: each refusal is a row of tests/lab/
 Of EC2 it leaves out time: what it accepts is done when it answers.
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -21,6 +20,7 @@ from lab.clouds import (
 )
 from lab.clouds.api import ApiError
 from lab.clouds.aws_region import Action, Item, Region
+from lab.clouds.aws_regions import NO_SUCH_HOST, REGIONS, no_such_host
 from lab.clouds.model import Vpc
 from lab.clouds.pool import Pool
 from mesh.model import Image, IPAddress, IPNetwork
@@ -30,8 +30,6 @@ ACTIONS: Mapping[str, Action] = {
     for module in (aws_region, aws_vpc, aws_routes, aws_groups, aws_addresses, aws_images, aws_instances)
     for name, action in module.ACTIONS.items()
 }
-# The regions of the partition `aws` (AWS Regions, "AWS General Reference"), by their form alone.
-_REGION = re.compile(r"(af|ap|ca|eu|il|me|mx|sa|us)-(central|east|north|northeast|northwest|south|southeast|west)-\d")
 
 
 class AwsAccount:
@@ -55,8 +53,8 @@ class AwsAccount:
         return dict(ACTIONS[action](region, given))
 
     def _region(self, name: str) -> Region:
-        if not _REGION.fullmatch(name):
-            raise ApiError("InvalidRegion", f"The region '{name}' does not exist.")
+        if name not in REGIONS:
+            raise ApiError(NO_SUCH_HOST, no_such_host("ec2", name))
         state = self._regions.setdefault(name, {})
         return Region(name, state, published=self._published, pool=self._pool, taken=self._taken)
 

@@ -154,15 +154,6 @@ def drop_interface(region: Region, identity: str) -> None:
     region.remove("interfaces", identity)
 
 
-@action("NetworkInterfaceId")
-def detach_network_interface(region: Region, arguments: Arguments) -> Item:
-    """DetachNetworkInterface, by the interface: never an instance's primary one, and the lab has no others."""
-    interface = region.find("interfaces", arguments["NetworkInterfaceId"])
-    if not interface["Attachment"]:
-        raise ApiError("InvalidAttachmentID.NotFound", "The network interface is not attached")
-    raise ApiError("OperationNotPermitted", "The network interface at device index 0 cannot be detached.")
-
-
 @action(optional=("Domain", "Tags"))
 def allocate_address(region: Region, arguments: Arguments) -> Item:
     """AllocateAddress: five in a region."""
@@ -250,7 +241,6 @@ ACTIONS: Mapping[str, Action] = {
     "UnassignIpv6Addresses": unassign_ipv6_addresses,
     "ModifyNetworkInterfaceAttribute": modify_network_interface_attribute,
     "DeleteNetworkInterface": delete_network_interface,
-    "DetachNetworkInterface": detach_network_interface,
     "AllocateAddress": allocate_address,
     "AssociateAddress": associate_address,
     "DisassociateAddress": disassociate_address,

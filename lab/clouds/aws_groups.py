@@ -18,11 +18,11 @@ RULE = ("IpProtocol", "FromPort", "ToPort", *SOURCES, "Description")
 _ALLOWED = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")
 
 
-@action("GroupName", "Description", "VpcId", optional=("Tags",))
+@action("GroupName", "GroupDescription", "VpcId", optional=("Tags",))
 def create_security_group(region: Region, arguments: Arguments) -> Item:
     """CreateSecurityGroup: a name only once in a VPC. It begins with a rule that lets everything out."""
     vpc, name = region.find("vpcs", arguments["VpcId"]), arguments["GroupName"]
-    for parameter in ("GroupName", "Description"):
+    for parameter in ("GroupName", "GroupDescription"):
         if not _ALLOWED.fullmatch(arguments[parameter]):
             raise invalid(f"Value ({arguments[parameter]}) for parameter {parameter} is invalid.")
     if name.startswith("sg-"):
@@ -31,10 +31,8 @@ def create_security_group(region: Region, arguments: Arguments) -> Item:
         raise ApiError("InvalidGroup.Reserved", "The security group 'default' is reserved")
     if any(region.where("groups", VpcId=vpc["VpcId"], GroupName=name)):
         raise ApiError("InvalidGroup.Duplicate", f"The security group '{name}' already exists for VPC '{vpc['VpcId']}'")
-    tags = tagged(arguments)
-    group = region.add(
-        "groups", {"VpcId": vpc["VpcId"], "GroupName": name, "Description": arguments["Description"], "Tags": tags}
-    )
+    known = {"VpcId": vpc["VpcId"], "GroupName": name, "GroupDescription": arguments["GroupDescription"]}
+    group = region.add("groups", {**known, "Tags": tagged(arguments)})
     out = {"GroupId": group["GroupId"], "IsEgress": True, "IpProtocol": "-1"}
     region.add("rules", {**out, "CidrIpv4": "0.0.0.0/0"})
     if any(":" in cidr for cidr in vpc["Cidrs"]):
@@ -67,9 +65,14 @@ def _ports(arguments: Arguments, protocol: str) -> Item:
             raise invalid(f"Invalid TCP/UDP port range ({first}-{last})")
         return {"FromPort": first, "ToPort": last}
     if protocol in ("icmp", "icmpv6"):
-        if first is None or last is None:
+        # IpPermission, IpProtocol: "For tcp, udp, and icmp, you must specify a port range. For icmpv6, the port range
+        # is optional; if you omit the port range, traffic for all types and codes is allowed."
+        if protocol == "icmp" and (first is None or last is None):
             raise invalid("Invalid value for portRange. Must specify both from and to ports with ICMP.")
-        return {"FromPort": first, "ToPort": last}
+        if any(each not in (None, -1) for each in (first, last)):
+            text = f"the lab's security groups let all types and codes of {protocol} pass: both ports have to be -1"
+            raise ApiError("Unsupported", text)
+        return {"FromPort": -1, "ToPort": -1}
     return {}  # "Specifying -1 or a protocol number other than tcp, udp, icmp, or icmpv6 allows traffic on all ports"
 
 

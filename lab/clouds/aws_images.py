@@ -28,8 +28,9 @@ MAKERS: Mapping[Image, Maker] = {
     ),
 }
 IN_NAMES: Mapping[Architecture, str] = {"arm64": "arm64", "x86_64": "amd64"}
-# What is there from the beginning; a test publishes newer ones.
-DATES = ("20250210", "20250316")
+# What is there from the beginning, all of it deprecated, as public images are two years after they were made (EC2 User
+# Guide, Deprecate an AMI). A test publishes newer ones, which are not.
+DATES = ("20230612", "20240211")
 SIZE = 8  # gibibytes of an image's snapshot
 
 
@@ -50,6 +51,7 @@ def images(region: Region) -> Iterator[Item]:
                     "RootDeviceType": "ebs",
                     "VirtualizationType": "hvm",
                     "State": "available",
+                    "Deprecated": date in DATES,
                     "Image": name,
                 }
 
@@ -68,7 +70,10 @@ FILTERS: Mapping[str, str] = {
 
 @action(optional=("Owners", "Filters", "ImageIds", "IncludeDeprecated"))
 def describe_images(region: Region, arguments: Arguments) -> Item:
-    """DescribeImages: those of the owners that pass every filter, whose values may have `*` and `?`."""
+    """DescribeImages: those of the owners that pass every filter, whose values may have `*` and `?`.
+
+    "Default: No deprecated AMIs are included in the response", of which the owner alone sees all.
+    """
     found = []
     filters = arguments.get("Filters") or {}
     for name in filters:
@@ -78,6 +83,8 @@ def describe_images(region: Region, arguments: Arguments) -> Item:
         if not re.fullmatch(r"\d{12}|self|amazon|aws-marketplace|aws-backup-vault", owner):
             raise invalid(f"Invalid owner: {owner}")
     for image in images(region):
+        if image["Deprecated"] and not arguments.get("IncludeDeprecated"):
+            continue
         if arguments.get("Owners") and image["OwnerId"] not in arguments["Owners"]:
             continue
         if arguments.get("ImageIds") and image["ImageId"] not in arguments["ImageIds"]:

@@ -7,15 +7,8 @@ from lab.clouds.api import ApiError
 from lab.clouds.aws_addresses import drop_interface
 from lab.clouds.aws_images import SIZE, images
 from lab.clouds.aws_region import ZONES, Action, Arguments, Item, Region, action, invalid, tagged
-from mesh.model import Architecture
+from lab.clouds.aws_types import architecture, is_type
 
-# Amazon EC2 Instance Types: families and sizes that the lab knows, by the processors that they have.
-FAMILIES: Mapping[str, Architecture] = {
-    **dict.fromkeys(("t4g", "m6g", "m7g", "c6g", "c6gn", "c7g", "c7gn", "r6g", "r7g"), "arm64"),
-    **dict.fromkeys(("t3", "t3a", "m5", "m6i", "m7i", "c5", "c5n", "c6i", "c6in", "c7i", "r5", "r6i"), "x86_64"),
-}
-BURSTING = ("nano", "micro", "small")
-SIZES = ("medium", "large", "xlarge", "2xlarge", "4xlarge")
 # Instance metadata options, RunInstances: what each may be.
 METADATA: Mapping[str, tuple[Any, ...]] = {
     "HttpEndpoint": ("enabled", "disabled"),
@@ -33,21 +26,9 @@ DEFAULTS: Mapping[str, Any] = {
 }
 # RunInstances, UserData: "User data is limited to 16 KB", before it is encoded.
 USER_DATA = 16384
-VOLUMES = ("gp3", "gp2", "standard", "io1", "io2", "st1", "sc1")
+VOLUMES = ("standard", "io1", "io2", "gp2", "sc1", "st1", "gp3")
 OF_INSTANCE = ("ImageId", "InstanceType", "NetworkInterfaceId")
 MORE = ("UserData", "MetadataOptions", "RootVolume", "DeleteOnTermination", "DisableApiTermination", "Tags")
-
-
-def architecture(instance_type: str) -> Architecture:
-    """The processors of an instance type. Raises ApiError where there is no such type."""
-    family, _, size = instance_type.partition(".")
-    if family not in FAMILIES or size not in _sizes(family):
-        raise invalid(f"Invalid value '{instance_type}' for InstanceType.")
-    return FAMILIES[family]
-
-
-def _sizes(family: str) -> tuple[str, ...]:
-    return BURSTING + SIZES[:-2] if family.startswith("t") else SIZES
 
 
 def _fits(instance_type: str, image: Item) -> None:
@@ -82,8 +63,7 @@ def describe_instance_type_offerings(region: Region, arguments: Arguments) -> It
         raise invalid("the lab's account knows offerings by zone only, and the filter instance-type")
     offered = []
     for name in filters["instance-type"]:
-        family, _, size = name.partition(".")
-        if family in FAMILIES and size in _sizes(family):
+        if is_type(name):
             offered += [(name, region.name + place) for place in ("-lab-1a", *ZONES[::-1])]
     return {"InstanceTypeOfferings": [{"InstanceType": name, "Location": place} for name, place in offered]}
 

@@ -72,8 +72,9 @@ def _link(region: Region, interface: Item, *, on: bool) -> Link:
         sends_as=public[0] if public else None,
         checked=interface["SourceDestCheck"],
         table=table_of(region, subnet),
-        ingress=tuple(_rules(region, interface, egress=False)) if on else (),
-        egress=tuple(_rules(region, interface, egress=True)) if on else (),
+        ingress=tuple(_rules(region, interface, egress=False)),
+        egress=tuple(_rules(region, interface, egress=True)),
+        up=on,
     )
 
 

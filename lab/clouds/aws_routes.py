@@ -1,7 +1,8 @@
 """Route tables of the stand-in for AWS: their routes, the subnets that follow them, and what EC2 refuses of both."""
 
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
+from typing import NoReturn
 
 from lab.clouds.api import ApiError
 from lab.clouds.aws_region import Action, Arguments, Item, Region, action, block, covers, dependency, invalid, tagged
@@ -9,6 +10,11 @@ from mesh.model import IPNetwork
 
 # Amazon VPC User Guide, "Amazon VPC quotas": route tables per VPC.
 TABLES = 200
+# The same, routes per route table, of IPv4 and of IPv6 each: 500 since June 2025, and 50 before.
+ROUTES = 500
+# Amazon VPC User Guide, "Subnet route tables": "You can't add routes to IPv4 addresses that are an exact match or a
+# subset of the following range: 169.254.168.0/22", and likewise fd00:ec2::/32. There the metadata service is.
+RESERVED = ("169.254.168.0/22", "fd00:ec2::/32")
 DESTINATIONS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock")
 TARGETS = ("GatewayId", "NetworkInterfaceId")
 
@@ -109,23 +115,36 @@ def create_route(region: Region, arguments: Arguments) -> Item:
     table = region.find("tables", arguments["RouteTableId"])
     destination = _destination(arguments)
     target = _target(region, table, arguments)
+    if any(covers(reserved, destination) for reserved in RESERVED):
+        raise invalid(f"The destination {destination} lies in a range that is reserved for services of AWS.")
     local = region.find("vpcs", table["VpcId"])["Cidrs"]
     if _route(table, destination) or str(destination) in local:
         raise ApiError("RouteAlreadyExists", f"The route identified by {destination} already exists.")
-    if any(covers(cidr, destination) for cidr in local) and not _is_subnet(region, table["VpcId"], destination):
-        raise invalid("Route destination doesn't match any subnet CIDR blocks.")
+    if any(covers(cidr, destination) for cidr in local):
+        _refuse_within(region, table["VpcId"], destination, target)
+    if sum((":" in route["Destination"]) == (destination.version == 6) for route in table["Routes"]) >= ROUTES:
+        raise ApiError("RouteLimitExceeded", "The maximum number of routes has been reached.")
     table["Routes"].append({"Destination": str(destination), **target})
     return {}
 
 
-def _is_subnet(region: Region, vpc: str, destination: IPNetwork) -> bool:
-    """More specific than the VPC's own route, a route has to be for a whole subnet (VPC User Guide, Route tables)."""
+def _refuse_within(region: Region, vpc: str, destination: IPNetwork, target: Item) -> NoReturn:
+    """Refuses a route that is more specific than the VPC's own.
+
+    Amazon VPC User Guide, "Subnet route tables": "The destination must match the entire IPv4 or IPv6 CIDR block of a
+    subnet in your VPC. The target must be a NAT gateway, network interface, or Gateway Load Balancer endpoint."
+    """
     name = "CidrBlock" if isinstance(destination, IPv4Network) else "Ipv6CidrBlock"
-    return any(region.where("subnets", VpcId=vpc, **{name: str(destination)}))
+    if not any(region.where("subnets", VpcId=vpc, **{name: str(destination)})):
+        raise invalid("Route destination doesn't match any subnet CIDR blocks.")
+    if "GatewayId" in target:
+        raise invalid("Route target is not supported. This route only supports interface and instance targets.")
+    text = f"AWS would take a route to its own subnet {destination}; the lab's routers know none within a VPC"
+    raise ApiError("Unsupported", text)
 
 
 def _route(table: Item, destination: IPNetwork) -> Item | None:
-    return next((route for route in table["Routes"] if ip_network(route["Destination"]) == destination), None)
+    return next((route for route in table["Routes"] if route["Destination"] == str(destination)), None)
 
 
 @action("RouteTableId", optional=(*DESTINATIONS, *TARGETS))
@@ -134,6 +153,8 @@ def replace_route(region: Region, arguments: Arguments) -> Item:
     table = region.find("tables", arguments["RouteTableId"])
     destination = _destination(arguments)
     target = _target(region, table, arguments)
+    if str(destination) in region.find("vpcs", table["VpcId"])["Cidrs"]:
+        raise ApiError("Unsupported", f"AWS would replace the VPC's own route {destination}; the lab's routers keep it")
     if (route := _route(table, destination)) is None:
         raise invalid(f"There is no route defined for '{destination}' in the route table. Use CreateRoute instead.")
     route.clear()

@@ -42,7 +42,7 @@ def add_vpc(region: Region, cidrs: list[str], more: Item, identity: str | None =
     identity = found["VpcId"]
     table = region.add("tables", {"VpcId": identity, "Main": True, "Routes": []})
     group = region.add(
-        "groups", {"VpcId": identity, "GroupName": "default", "Description": "default VPC security group"}
+        "groups", {"VpcId": identity, "GroupName": "default", "GroupDescription": "default VPC security group"}
     )
     group_id = group["GroupId"]
     region.add("rules", {"GroupId": group_id, "IsEgress": False, "IpProtocol": "-1", "ReferencedGroupId": group_id})

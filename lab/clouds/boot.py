@@ -3,7 +3,7 @@
 The rest is refused: what the lab would pass over in silence could be wrong for the real one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,8 +49,11 @@ class FirstBoot:
         return [f"{refusal}{key}" for key in self.authorized]
 
 
-def read(text: str) -> FirstBoot:
-    """What a cloud-config tells a gateway. Raises LabError where a part is not known here, or has another form."""
+def read(text: str, handed: Sequence[str] = ()) -> FirstBoot:
+    """What a cloud-config tells a gateway; `handed` are the keys from the cloud itself, let in unless it says no.
+
+    Raises LabError where a part is not known here, or has another form.
+    """
     if text.split("\n", 1)[0].rstrip() != "#cloud-config":
         raise LabError("user data: the first line is not #cloud-config, and cloud-init would pass over it")
     try:
@@ -69,8 +72,11 @@ def read(text: str) -> FirstBoot:
     authorized = told.get("ssh_authorized_keys", [])
     if not all(isinstance(key, str) for key in authorized):
         raise LabError("user data: ssh_authorized_keys is no list of strings")
-    # cloud-init's own default: cloudinit/config/cc_ssh.py, handle.
-    return FirstBoot(tuple(authorized), not told.get("disable_root", True), _host_key(told.get("ssh_keys", {})))
+    # cloud-init's own defaults: cloudinit/config/cc_ssh.py, handle.
+    keys = (*(handed if told.get("allow_public_ssh_keys", True) else ()), *authorized)
+    return FirstBoot(
+        tuple(dict.fromkeys(keys)), not told.get("disable_root", True), _host_key(told.get("ssh_keys", {}))
+    )
 
 
 def _host_key(keys: Mapping[str, Any]) -> str | None:
@@ -89,8 +95,28 @@ def _host_key(keys: Mapping[str, Any]) -> str | None:
 
 def boot(namespace: Namespace, machine: CloudMachine, names: Mapping[str, IPAddress]) -> None:
     """Lets the users of a new machine in by SSH, as its user data says. Raises LabError with what is wrong with it."""
-    first = read(machine.user_data)
+    first = read(machine.user_data, machine.keys)
     user = machine.users[0]
     authorized = {each: list(first.authorized) for each in machine.users} | {"root": first.keys_of(user)}
     gateway.resolve_names(namespace, machine.hostname, names)
     gateway.start_sshd(namespace, [_PORT], authorized, first.host_key or gateway.new_key_pair().private)
+
+
+def boot_again(namespace: Namespace) -> None:
+    """What a machine does whenever it boots: it brings up what `host/` left in its files, and lets its users in.
+
+    Raises LabError where something of that fails; the rest is done.
+    """
+    # As systemd does it: what forwards, and a wg-quick for every tunnel. Nothing else of the files is anybody's here.
+    settings = sorted(namespace.path("/etc/sysctl.d").glob("*-wireguard-mesh-*.conf"))
+    tunnels = sorted(namespace.path("/etc/wireguard").glob("*.conf"))
+    steps = [["sysctl", "-qe", "-p", f"/etc/sysctl.d/{file.name}"] for file in settings]
+    failed = []
+    for step in [*steps, *(["wg-quick", "up", file.stem] for file in tunnels)]:
+        try:
+            namespace.run(step)
+        except LabError as error:
+            failed.append(error)
+    gateway.listen(namespace)
+    if failed:
+        raise failed[0]

@@ -116,6 +116,7 @@ class DigitalOceanAccount:
         """
         store = self._store
         ingress, egress = (firewalls.rules_of(store, droplet, side) for side in ("inbound", "outbound"))
+        on = droplet["status"] == "active"
         reserved, anchor = store.reserved_of(droplet["id"]), ip_address(droplet["anchor"])
         public = Link(
             "eth0",
@@ -124,6 +125,7 @@ class DigitalOceanAccount:
             nat=((ip_address(reserved), anchor),) if reserved else (),
             ingress=ingress,
             egress=egress,
+            up=on,
         )
         private = ip_interface(f"{droplet['private']}/{ip_network(vpc['ip_range']).prefixlen}")
         return CloudMachine(
@@ -132,5 +134,6 @@ class DigitalOceanAccount:
             droplet["name"],
             ("root",),
             droplet["user_data"],
-            (public, Link("eth1", (private,), internet=False, checked=False, ingress=ingress, egress=egress)),
+            (public, Link("eth1", (private,), internet=False, checked=False, ingress=ingress, egress=egress, up=on)),
+            tuple(droplet["public_keys"]),
         )

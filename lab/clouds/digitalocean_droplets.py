@@ -22,8 +22,8 @@ def create_droplet(store: Store, body: Record) -> Record:
         refuse(422, "user_data may not exceed 64 KiB in size")
     for name in (tags := list(body.get("tags", ()))):
         _check_tag(name)
-    unknown = [str(key) for key in body.get("ssh_keys", ()) if not _key(store, str(key))]
-    if unknown:
+    keys = {str(key): _key(store, str(key)) for key in body.get("ssh_keys", ())}
+    if unknown := [name for name, key in keys.items() if key is None]:
         refuse(422, f"{', '.join(unknown)} are invalid key identifiers for Droplet creation.")
     region, vpc = body["region"], _vpc(store, body)
     identity = store.next_id()
@@ -34,7 +34,8 @@ def create_droplet(store: Store, body: Record) -> Record:
         "size": body["size"],
         "disk": size.disk,
         "image": body["image"],
-        "ssh_keys": [str(key) for key in body.get("ssh_keys", ())],
+        "ssh_keys": [*keys],
+        "public_keys": [key["public_key"] for key in keys.values() if key is not None],
         "user_data": body.get("user_data", ""),
         "vpc_uuid": vpc["id"],
         "tags": tags,

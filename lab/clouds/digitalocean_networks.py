@@ -59,9 +59,16 @@ def read_vpc(store: Store, body: Record, identity: str) -> Record:  # noqa: ARG0
 
 
 def update_vpc(store: Store, body: Record, identity: str) -> Record:
-    """`PUT /v2/vpcs/ID`: name and description."""
+    """`PUT /v2/vpcs/ID`: name, description, and that it is the region's default one from now on.
+
+    It stays that until another one becomes it (specification/resources/vpcs/models/vpc.yml, vpc_default).
+    """
     vpc = found(store.vpcs, identity)
     _check_name(store, body["name"], own=identity)
+    if body.get("default"):
+        for other in store.vpcs.values():
+            if other["region"] == vpc["region"]:
+                other["default"] = other is vpc
     vpc |= {"name": body["name"], "description": body.get("description", "")}
     return {"vpc": vpc}
 

@@ -37,7 +37,8 @@ class Link:
 
     `checked`: nothing passes that is not from or to the machine's own addresses. `table` is the route table that
     decides where its packets go; None where the VPC has none, and every machine finds its own way. `ingress` and
-    `egress` None: unfiltered; otherwise what they list passes, and answers to it.
+    `egress` None: unfiltered; otherwise what they list passes, and answers to it. With `up` False, as every link of a
+    machine that is stopped has it, nothing passes at all, whatever was open before.
     """
 
     interface: str
@@ -49,11 +50,15 @@ class Link:
     table: str | None = None
     ingress: tuple[Rule, ...] | None = None
     egress: tuple[Rule, ...] | None = None
+    up: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class CloudMachine:
-    """A running machine. `site` is the one whose gateway it is, None for any other; `users` can log in with its key."""
+    """A machine. `site` is the one whose gateway it is, None for any other; `users` can log in with its key.
+
+    `keys` are the public SSH keys that the cloud itself hands over to it.
+    """
 
     id: str
     site: str | None
@@ -61,6 +66,12 @@ class CloudMachine:
     users: tuple[str, ...]
     user_data: str = field(repr=False)
     links: tuple[Link, ...] = ()
+    keys: tuple[str, ...] = ()
+
+    @property
+    def on(self) -> bool:
+        """False while it is stopped: it keeps its disk. When it is on again it has booted anew."""
+        return all(link.up for link in self.links)
 
 
 @dataclass(frozen=True, slots=True)

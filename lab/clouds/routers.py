@@ -17,8 +17,8 @@ from lab.topology import ROUTER, UNNUMBERED, IPInterface
 from mesh.model import IPAddress, IPNetwork
 
 UPLINK = "inet"
-# Routing tables: the VPC itself, what the internet may reach, the way out, the way to the one gateway; then the VPC's.
-_VPC, _PUBLIC, _OUT, _GATEWAY = 100, 101, 102, 103
+# Routing tables: the VPC itself, what the internet may reach, the way out. Others are given numbers.
+_VPC, _PUBLIC, _OUT = 100, 101, 102
 # Not routed in the internet, whoever sends from them (RFC 1918, RFC 3927, RFC 4193).
 _PRIVATE = tuple(
     ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7")
@@ -29,7 +29,7 @@ _PRIVATE = tuple(
 class Port:
     """The router's end of a link. `machine` is whose link it is; None for a host that is not of the account's making.
 
-    `site` is the one whose gateway that machine is.
+    `site` is the one whose gateway that machine is, or in whose network the host is.
     """
 
     name: str
@@ -52,13 +52,23 @@ class Plan:
     tables: Mapping[str, str]  # for iptables-restore and ip6tables-restore
 
 
-def plan(vpc: Vpc, ports: Iterable[Port], numbers: Mapping[str, int]) -> Plan:
-    """The content of a router with these ports. `numbers` has one for each of the VPC's route tables.
+def way_to(site: str) -> str:
+    """The name of the routing table that leads to a site's gateway."""
+    return f"the gateway of {site}"
 
-    Raises LabError where a VPC without route tables has the gateways of two sites: then no router could tell which of
-    them a host means.
+
+def plan(vpc: Vpc, ports: Iterable[Port], numbers: Mapping[str, int]) -> Plan:
+    """The content of a router with these ports. `numbers` has one for each of the VPC's route tables and `way_to`.
+
+    Raises LabError where a route table sends a part of the VPC itself elsewhere, which this router does not.
     """
     ports = tuple(ports)
+    for name, routes in vpc.tables.items():
+        for prefix, _ in routes:
+            if any(cidr.version == prefix.version and prefix.subnet_of(cidr) for cidr in vpc.cidrs):  # type: ignore[arg-type]
+                raise LabError(
+                    f"{name} has a route to {prefix}, inside {vpc.id} itself, and the lab follows none there"
+                )
     translated = {pair for port in ports for pair in port.link.nat}
     public = {outer for outer, _ in translated}.union(*(_own_public(vpc, port.link) for port in ports))
     return Plan(
@@ -116,16 +126,17 @@ def _routes(vpc: Vpc, ports: tuple[Port, ...], numbers: Mapping[str, int]) -> It
         for address in inside(vpc, port.link):
             yield f"{ip_network(address.ip)} dev {port.name} table {_VPC}"
         reached = {*(inner for _, inner in port.link.nat), *_own_public(vpc, port.link)}
-        yield from (f"{ip_network(address)} dev {port.name} table {_PUBLIC}" for address in reached)
+        for each in reached:
+            if _leads_out(vpc, port.link, each.version):
+                yield f"{ip_network(each)} dev {port.name} table {_PUBLIC}"
     for router in ROUTER:
         yield _out(ip_network("0.0.0.0/0" if router.version == 4 else "::/0"), _OUT)
     for name, routes in vpc.tables.items():
         for prefix, target in routes:
             yield _by_table(vpc, ports, prefix, target, numbers[name])
-    gateway = _gateway(vpc, ports)
-    if gateway:
-        yield from _to(vpc, gateway, ip_network("0.0.0.0/0"), _GATEWAY)
-        yield from _to(vpc, gateway, ip_network("::/0"), _GATEWAY)
+    for site, gateway in _gateways(vpc, ports).items():
+        for everything in (ip_network("0.0.0.0/0"), ip_network("::/0")):
+            yield from _to(vpc, gateway, everything, numbers[way_to(site)])
 
 
 def _out(prefix: IPNetwork, table: int) -> str:
@@ -149,20 +160,22 @@ def _to(vpc: Vpc, port: Port, prefix: IPNetwork, table: int) -> Iterator[str]:
             return
 
 
-def _gateway(vpc: Vpc, ports: tuple[Port, ...]) -> Port | None:
-    """Where there are no tables, what a host sends beyond the VPC goes to the one machine that can be meant.
+def _leads_out(vpc: Vpc, link: Link, version: int) -> bool:
+    """Whether the table of the link's subnet has a way to the internet; where there are no tables, everything has."""
+    if not vpc.subnets:
+        return True
+    routes = vpc.tables.get(link.table or "", ())
+    return any(target == INTERNET and prefix.version == version for prefix, target in routes)
+
+
+def _gateways(vpc: Vpc, ports: tuple[Port, ...]) -> dict[str, Port]:
+    """Where there are no tables, what hosts in a site's networks send beyond the VPC goes to that site's gateway.
 
     Of two of one site the later one replaces the other.
     """
     if vpc.subnets:
-        return None
-    found = [port for port in ports if port.site is not None and inside(vpc, port.link)]
-    sites = sorted({str(port.site) for port in found})
-    if len(sites) > 1:
-        raise LabError(
-            f"the VPC {vpc.id} has the gateways of {' and '.join(sites)}; the lab can tell only one's packets"
-        )
-    return found[-1] if found else None
+        return {}
+    return {port.site: port for port in ports if port.machine and port.site and inside(vpc, port.link)}
 
 
 def _rules(vpc: Vpc, ports: tuple[Port, ...], numbers: Mapping[str, int]) -> Iterator[str]:
@@ -176,8 +189,8 @@ def _rules(vpc: Vpc, ports: tuple[Port, ...], numbers: Mapping[str, int]) -> Ite
             yield f"pref 200 iif {port.name} lookup {numbers[port.link.table]}"
         elif port.link.internet and not member:
             yield f"pref 200 iif {port.name} lookup {_OUT}"
-        elif not vpc.subnets and port.machine is None:
-            yield f"pref 200 iif {port.name} lookup {_GATEWAY}"
+        elif not vpc.subnets and port.machine is None and port.site:
+            yield f"pref 200 iif {port.name} lookup {numbers[way_to(port.site)]}"
         yield f"pref 300 iif {port.name} blackhole"
 
 
@@ -204,7 +217,7 @@ def _filter(vpc: Vpc, ports: tuple[Port, ...], family: int) -> str:
     """A packet runs through the chains of the port that it comes from and of the one that it goes to; `-g` comes back
     to FORWARD, where it goes on.
     """
-    chains = {"INPUT": "DROP", "FORWARD": "DROP", "OUTPUT": "ACCEPT", "outside": "-"}
+    chains = {"INPUT": "DROP", "FORWARD": "DROP", "OUTPUT": "ACCEPT", "outside": "-", "off": "-"}
     every, lines, outside = [], [], []
     if family == 6:
         lines.append("-A INPUT -p icmpv6 -j ACCEPT")
@@ -216,7 +229,7 @@ def _filter(vpc: Vpc, ports: tuple[Port, ...], family: int) -> str:
             own = "-s" if way == "from" else "-d"
             checks, passes = f"{way}-{port.name}", f"{way}-{port.name}-rules"
             chains |= {checks: "-", passes: "-"}
-            every.append(f"-A FORWARD {side} {port.name} -j {checks}")
+            every.append(f"-A FORWARD {side} {port.name} -j {checks if port.link.up else 'off'}")
             if port.link.checked:
                 addresses = [address.ip for address in port.link.addresses if address.version == family]
                 lines += [f"-A {checks} {own} {address} -g {passes}" for address in addresses]
@@ -238,7 +251,9 @@ def _filter(vpc: Vpc, ports: tuple[Port, ...], family: int) -> str:
         ]
     outside += [f"-A outside {_ANSWERS} -j RETURN", "-A outside -j DROP"]
     known = [f"-A FORWARD -i {name} -j ACCEPT" for name in (UPLINK, *(port.name for port in ports))]
-    return _table("filter", chains, [*every, f"-A FORWARD -o {UPLINK} -j outside", *known, *lines, *outside])
+    return _table(
+        "filter", chains, [*every, f"-A FORWARD -o {UPLINK} -j outside", *known, "-A off -j DROP", *lines, *outside]
+    )
 
 
 def _service(protocol: str | None, first: int, last: int) -> str:

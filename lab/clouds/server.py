@@ -1,8 +1,9 @@
 """The clouds of a lab: the accounts, what is kept of them between runs, and the fabric that follows every call."""
 
+import contextlib
 import json
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,11 +11,12 @@ from lab.clouds import snippets
 from lab.clouds.api import VARIABLE, Server
 from lab.clouds.aws import AwsAccount
 from lab.clouds.digitalocean import DigitalOceanAccount
-from lab.clouds.fabric import Fabric, Surroundings
+from lab.clouds.fabric import Fabric
 from lab.clouds.model import Cloud, Vpc
 from lab.clouds.pool import Pool
 from lab.clouds.seeds import seed_aws, seed_digital_ocean
-from lab.namespaces import Namespace
+from lab.clouds.wiring import Surroundings
+from lab.namespaces import LabError, Namespace
 from mesh.model import DigitalOcean, IPAddress, SiteName
 
 Account: TypeAlias = AwsAccount | DigitalOceanAccount
@@ -42,12 +44,24 @@ class Clouds:
         self._around = around
         self._path = around.directory / "clouds.json"
         self._pools = pools
+        self._one_at_a_time = threading.RLock()
+        self._closed = False
         self._books = {cloud: self._open(cloud, text) for cloud, text in self._kept().items()}
         if not self._path.exists():
             self._seed(around)
             self._save()
         self._fabric = Fabric(around, self.told.append)
-        self._fabric.resume(self._networks())
+        try:
+            self._fabric.resume(self._networks())
+        except BaseException:
+            self._fabric.close()
+            raise
+
+    def close(self) -> None:
+        """Refuses every call from here on, after the one that is at work, and ends the boots of machines."""
+        self._closed = True
+        with self._one_at_a_time:
+            self._fabric.close()
 
     def _kept(self) -> dict[Cloud, str]:
         if not self._path.exists():
@@ -81,32 +95,41 @@ class Clouds:
 
         Raises ApiError where the cloud refuses, and LabError where the lab cannot follow; then nothing is changed.
         """
-        books = self._books[cloud]
-        before = json.dumps(books.state)
-        try:
-            result = books.account.call(action, arguments)
-            changed = json.dumps(books.state) != before
-            if changed:
-                self._fabric.apply(self._networks())
-        except BaseException:
-            if json.dumps(books.state) != before:
-                self._books[cloud] = self._open(cloud, before)
-            raise
-        if changed:
-            self._save()
-        return result
+        with self._one_at_a_time:
+            if self._closed:
+                raise LabError("the lab is about to end, and its clouds with it")
+            books = self._books[cloud]
+            before = json.dumps(books.state)
+            try:
+                result = books.account.call(action, arguments)
+                if json.dumps(books.state) != before:
+                    self._fabric.apply(self._networks())
+                    self._save()
+            except BaseException:
+                if json.dumps(books.state) != before:
+                    self._take_back(cloud, before)
+                raise
+            return result
 
-    @contextmanager
+    def _take_back(self, cloud: Cloud, before: str) -> None:
+        """The account as it was, and of the network what can be."""
+        self._books[cloud] = self._open(cloud, before)
+        with contextlib.suppress(LabError):
+            self._fabric.apply(self._networks())
+
+    @contextlib.contextmanager
     def serving(self) -> Iterator[dict[str, str]]:
         """While it is entered plugins are answered; gives the variables that they need. Waits for machines that boot.
 
         `told` has then what was said of machines that do not.
         """
         self.told.clear()
-        with Server(self._path.with_name("clouds.sock"), self._handle):
-            # Any token opens the account; the real ones have no place in a lab.
-            yield {VARIABLE: str(self._path.with_name("clouds.sock")), "DIGITALOCEAN_TOKEN": "the-labs-own"}
-        self._fabric.settle()
+        try:
+            with Server(self._path.with_name("clouds.sock"), self._handle):
+                # Any token opens the account; the real ones have no place in a lab.
+                yield {VARIABLE: str(self._path.with_name("clouds.sock")), "DIGITALOCEAN_TOKEN": "the-labs-own"}
+        finally:
+            self._fabric.settle()
 
     def _handle(self, cloud: str, action: str, arguments: dict[str, Any]) -> dict[str, Any]:
         known = next((each for each in _ACCOUNTS if each == cloud), None)
@@ -122,7 +145,8 @@ class Clouds:
         for host, namespace in self._around.hosts:
             site = host.network.partition(".")[0]
             if any(each.site == site and isinstance(each.kind, DigitalOcean) for each in self._around.sites):
-                snippets.carry_out(str(outputs.get(f"{site}.cloud_init", "")), namespace, host.bridge)
+                ways = [str(address) for address in self.gateway_addresses(site)]
+                snippets.carry_out(str(outputs.get(f"{site}.cloud_init", "")), namespace, host.bridge, ways)
 
     def contents(self) -> dict[str, list[str]]:
         """What is in the accounts, by cloud and kind, besides what was there before; empty where nothing is."""

@@ -1,6 +1,7 @@
 """What a host in a cloud does with the cloud-init snippet that the stack puts out for it: it sets routes."""
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 import yaml
@@ -30,9 +31,16 @@ def routes(text: str) -> dict[str, str]:
     return {match[2]: match[1] for match in found}
 
 
-def carry_out(text: str, host: Namespace, interface: str) -> None:
-    """Makes the host's routes by way of others those of the snippet, as if it had been told at its first boot."""
+def carry_out(text: str, host: Namespace, interface: str, ways: Collection[str]) -> None:
+    """Makes the host's routes by way of others those of the snippet, as if it had been told at its first boot.
+
+    `ways` are the addresses that it may name, its own site's gateway's: the fabric takes what goes beyond the VPC there
+    and nowhere else. Raises LabError where it names another one.
+    """
     wanted = routes(text)
+    for command in wanted.values():
+        if command.split()[-1] not in ways:
+            raise LabError(f"{command}: {host.name} has its gateway at {' and '.join(ways) or 'no address'}")
     there = _present(host, interface)
     host.ip([f"route del {prefix} dev {interface}" for prefix in there if prefix not in wanted])
     host.ip(list(wanted.values()))

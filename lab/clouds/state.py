@@ -1,4 +1,7 @@
-"""What of a fabric is in place: the namespaces of its routers and machines, and what was put into each."""
+"""What of a fabric is in place: the namespaces of its routers and machines, and what was put into each.
+
+It is written before the kernel is told anything, as what may be there from now on, and after it, as what is.
+"""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -20,7 +23,12 @@ class Place:
     @property
     def namespace(self) -> Namespace:
         """To run things in."""
-        return Namespace(self.role, self.pid, self.private)
+        return Namespace(self.role, Process(self.pid, self.started), self.private)
+
+    @property
+    def alive(self) -> bool:
+        """False where it has ended, whoever did it."""
+        return Process(self.pid, self.started).alive
 
     def end(self) -> None:
         """Ends it, and everything in it."""
@@ -29,16 +37,22 @@ class Place:
 
 def place(namespace: Namespace) -> Place:
     """Notes a namespace that was just made."""
-    return Place(namespace.name, namespace.pid, Process.of(namespace.pid).started, namespace.private)
+    return Place(namespace.name, namespace.holder.pid, namespace.holder.started, namespace.private)
 
 
 @dataclass(slots=True)
 class Router:
-    """The router of a VPC. `uplink` is the internet's end of its link; `ports` has for each link its name and form."""
+    """The router of a VPC. `uplink` is the internet's end of its link, `linked` when that is there.
+
+    `ports` has for each link its name and form, the form empty as long as the link may not be whole; `old` are the
+    names of links that may still be there. `numbers` are those of its routing tables.
+    """
 
     place: Place
     uplink: str
+    linked: bool = False
     ports: dict[str, tuple[str, str]] = field(default_factory=dict)
+    old: list[str] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)
     routes: list[str] = field(default_factory=list)
     rules: list[str] = field(default_factory=list)
@@ -49,20 +63,30 @@ class Router:
 
 @dataclass(slots=True)
 class Machine:
-    """A machine's namespace; `booted` when it has read its user data, well or not."""
+    """A machine's namespace.
+
+    `installed` when its first boot is over, well or not, so that its files are those of a machine; `booted` when the
+    last one is; `on` until it is stopped.
+    """
 
     place: Place
+    installed: bool = False
     booted: bool = False
+    on: bool = True
 
 
 @dataclass(slots=True)
 class State:
-    """Everything in place. `count` numbers the links, so that no name ever comes again. `vpcs`: of which site."""
+    """Everything in place. `count` numbers the links, so that no name ever comes again. `vpcs`: of which site.
+
+    `unsure` while the kernel is told something: then what is noted of a router may be there, or not.
+    """
 
     count: int = 0
     routers: dict[str, Router] = field(default_factory=dict)
     machines: dict[str, Machine] = field(default_factory=dict)
     vpcs: dict[str, str] = field(default_factory=dict)
+    unsure: bool = False
 
     def number(self) -> int:
         """One that was not given before."""
@@ -81,12 +105,13 @@ def load(path: Path) -> State:
     if not path.exists():
         return State()
     told = json.loads(path.read_text())
-    return State(
-        told["count"],
-        {name: _router(router) for name, router in told["routers"].items()},
-        {name: Machine(Place(**machine["place"]), machine["booted"]) for name, machine in told["machines"].items()},
-        told["vpcs"],
-    )
+    parts = {
+        "routers": {name: _router(router) for name, router in told["routers"].items()},
+        "machines": {
+            name: Machine(**{**one, "place": Place(**one["place"])}) for name, one in told["machines"].items()
+        },
+    }
+    return State(**{**told, **parts})
 
 
 def _router(told: dict[str, Any]) -> Router:

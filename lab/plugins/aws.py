@@ -1,8 +1,11 @@
 """The stand-in for pulumi-aws: the resources and the function that a site is made of, on the lab's own account."""
 
 import asyncio
+import json
 import re
+from typing import Any
 
+from lab.clouds.aws_regions import REGIONS, no_such_host
 from lab.plugins.aws_addresses import Eip, EipAssociation, NetworkInterface
 from lab.plugins.aws_groups import SecurityGroup, SecurityGroupEgressRule, SecurityGroupIngressRule
 from lab.plugins.aws_instances import Instance, get_ami, get_instance_type_offerings
@@ -27,12 +30,40 @@ class Aws(Provider):
         faults = [(name, f"the lab's account has no {name}") for name in sorted({*config} - _CONFIG)]
         if not config.get("region"):
             faults.append(("region", "Missing region configuration"))
-        roles = plain(config.get("assumeRoles"))
-        if isinstance(roles, list) and not unknown(config.get("assumeRoles")):
-            for role in roles:
-                if not _ROLE.fullmatch(str(role.get("roleArn", ""))):
-                    faults.append(("assumeRoles", f'"{role.get("roleArn", "")}" is not a valid ARN of a role'))
+        elif not unknown(config["region"]):
+            faults += _region_faults(plain(config["region"]), config)
+        for role in _read(config, "assumeRoles", []):
+            if not _ROLE.fullmatch(str(role.get("roleArn", ""))):
+                faults.append(("assumeRoles", f'"{role.get("roleArn", "")}" is not a valid ARN of a role'))
         return faults
+
+
+def _read(config: Properties, name: str, default: Any) -> Any:
+    """A property that is no string: the SDK sends it as JSON. The default where it is not there, or not known yet."""
+    value = config.get(name)
+    if value is None or unknown(value):
+        return default
+    value = plain(value)
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _region_faults(region: str, config: Properties) -> list[tuple[str, str]]:
+    """What a region that does not exist is refused with: pulumi-aws leaves out the provider's list of regions.
+
+    pulumi/pulumi-aws, provider/provider.go: skip_region_validation is true unless it is said otherwise; where the list
+    is asked, the text is that of hashicorp/aws-sdk-go-base v2, validation/region.go. What finds it out is then
+    validateCredentials in provider/config.go, which asks STS in that region.
+    """
+    if region in REGIONS:
+        return []
+    if not _read(config, "skipRegionValidation", default=True):
+        return [("", f"Invalid AWS Region: {region}")]
+    if _read(config, "skipCredentialsValidation", default=False):
+        return []
+    asked = "validating provider credentials: retrieving caller identity from STS: operation error STS:"
+    sent = "GetCallerIdentity, https response error StatusCode: 0, RequestID: , request send failed"
+    details = f"{asked} {sent}, {no_such_host('sts', region)}"
+    return [("", f"unable to validate AWS credentials.\nDetails: {details}\n")]
 
 
 def provider() -> Aws:

@@ -4,13 +4,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from lab.plugins.aws_bridged import REGION, TAGS, Ec2, ask, differing
+from lab.plugins.aws_validation import one_of
+from lab.plugins.bridged import Input
 from lab.plugins.calls import Call
-from lab.plugins.digitalocean_bridged import Fault, Input
-
-
-def _domain(place: str, value: Any) -> list[Fault]:
-    """ec2_eip.go: an enumeration."""
-    return [] if value in ("vpc", "standard") else [(place, f'expected {place} to be one of ["vpc" "standard"]')]
 
 
 class Eip(Ec2):
@@ -18,7 +14,11 @@ class Eip(Ec2):
 
     noun, resource, identity = "EC2 EIP", "elastic-ip", "AllocationId"
     creates, deletes = "AllocateAddress", "ReleaseAddress"
-    inputs = (Input("domain", computed=True, replaces=True, validate=_domain), TAGS, REGION)
+    inputs = (
+        Input("domain", computed=True, replaces=True, validate=one_of("domain", ("vpc", "standard"))),
+        TAGS,
+        REGION,
+    )
     outputs = ("allocationId", "arn", "associationId", "networkInterface", "privateIp", "publicIp", "tagsAll")
     names: ClassVar[Mapping[str, str]] = {
         "domain": "Domain",

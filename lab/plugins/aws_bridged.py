@@ -8,18 +8,17 @@ forgot shows. And a property that the lab's account does nothing with is refused
 
 import asyncio
 import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_network
 from typing import Any, ClassVar
 
 from lab.clouds import api
 from lab.clouds.api import ApiError
 from lab.clouds.aws_region import ACCOUNT
+from lab.clouds.aws_regions import NO_SUCH_HOST
 from lab.namespaces import LabError
+from lab.plugins.bridged import Bridged, Fault, Input, missing, provider_name
 from lab.plugins.calls import Call, RefusedError
-from lab.plugins.digitalocean_bridged import Bridged, Fault, Input, Validate
 from lab.plugins.values import Properties, Value, plain, unknown
 
 # What the provider takes where neither a resource nor its own configuration names a region.
@@ -59,32 +58,12 @@ async def ask(region: str, doing: str, action: str, **arguments: Any) -> dict[st
     try:
         return await asyncio.to_thread(api.call, "aws", action, region=region, **given)
     except ApiError as error:
-        text = f"{doing}: operation error EC2: {action}, https response error StatusCode: 400"
-        raise Ec2Error(error.code, f"{text}, api error {error.code}: {error.message}") from None
+        text = f"{doing}: operation error EC2: {action}, https response error StatusCode:"
+        if error.code == NO_SUCH_HOST:
+            raise Ec2Error(error.code, f"{text} 0, RequestID: , request send failed, {error.message}") from None
+        raise Ec2Error(error.code, f"{text} 400, api error {error.code}: {error.message}") from None
     except LabError as error:
         raise RefusedError(str(error)) from None
-
-
-def cidr(family: int) -> Validate:
-    """ValidIPv4CIDRNetworkAddress and ValidIPv6CIDRNetworkAddress, internal/verify/validate.go."""
-
-    def validate(place: str, value: Any) -> list[Fault]:
-        try:
-            network = ip_network(value, strict=False)
-        except ValueError:
-            network = None
-        if network is None or network.version != family or "/" not in value:
-            return [(place, f'"{value}" is not a valid IPv{family} CIDR block')]
-        if str(network) != value:
-            return [(place, f'"{value}" is not a valid IPv{family} CIDR block; did you mean "{network}"?')]
-        return []
-
-    return validate
-
-
-def _theirs(name: str) -> str:
-    """`cidrIpv4` as `cidr_ipv4`, as the provider calls it."""
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
 
 
 class Ec2(Bridged):
@@ -105,7 +84,6 @@ class Ec2(Bridged):
     names: ClassVar[Mapping[str, str]]
     later: ClassVar[tuple[str, ...]] = ()
     exactly_one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
-    conflicts: ClassVar[tuple[tuple[str, str], ...]] = ()
     nested_replaces: ClassVar[frozenset[str]] = frozenset()  # paths within a block whose change replaces
 
     async def check(self, call: Call, inputs: Properties) -> tuple[Properties, list[Fault]]:
@@ -122,23 +100,17 @@ class Ec2(Bridged):
         return given, faults + list(self._combined(given))
 
     def _combined(self, given: Properties) -> Iterable[Fault]:
-        """ExactlyOneOf and ConflictsWith, hashicorp/terraform-plugin-sdk v2, helper/schema/schema.go."""
+        """ExactlyOneOf, hashicorp/terraform-plugin-sdk v2, helper/schema/schema.go."""
         for names in self.exactly_one_of:
-            listed = ",".join(map(_theirs, names))
+            listed = ",".join(map(provider_name, names))
             there = [name for name in names if given.get(name) not in (None, "")]
             if not there:
-                yield (
-                    names[0],
-                    f'Invalid combination of arguments. "{_theirs(names[0])}": one of `{listed}` must be specified',
-                )
+                text = f'"{provider_name(names[0])}": one of `{listed}` must be specified'
+                yield names[0], f"Invalid combination of arguments. {text}"
             elif len(there) > 1:
-                said = ",".join(map(_theirs, there))
+                said = ",".join(map(provider_name, there))
                 text = f"only one of `{listed}` can be specified, but `{said}` were specified."
-                yield there[0], f'Invalid combination of arguments. "{_theirs(there[0])}": {text}'
-        for one, other in self.conflicts:
-            if one in given and other in given:
-                text = f'"{_theirs(one)}": conflicts with {_theirs(other)}'
-                yield one, f"Conflicting configuration arguments. {text}"
+                yield there[0], f'Invalid combination of arguments. "{provider_name(there[0])}": {text}'
 
     def _misfit(self, one: Input, value: Value) -> list[Fault]:
         bare = plain(value)
@@ -156,8 +128,7 @@ class Ec2(Bridged):
             if name in bare and not unknown(bare[name]):
                 faults += [(f"{one.name}.{place}", reason) for place, reason in self._misfit(field, bare[name])]
             elif field.required and name not in bare:
-                text = f'The argument "{_theirs(name)}" is required, but no definition was found.'
-                faults.append((f"{one.name}.{name}", f"Missing required argument. {text}"))
+                faults.append(missing(f"{one.name}.{name}", name))
         return faults
 
     def _compared(self, name: str, properties: Properties) -> Properties:

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from lab.plugins import values
-from lab.plugins.aws_bridged import REGION, TAGS, Ec2, Ec2Error, ask, cidr, differing
+from lab.plugins.aws_bridged import REGION, TAGS, Ec2, Ec2Error, ask, differing
+from lab.plugins.aws_validation import cidr, length
+from lab.plugins.bridged import Fault, Input
 from lab.plugins.calls import Call
-from lab.plugins.digitalocean_bridged import Fault, Input
 from lab.plugins.values import Properties, plain
 
 SOURCES = ("cidrIpv4", "cidrIpv6", "referencedSecurityGroupId")
@@ -17,13 +18,8 @@ _DEFAULTS = "__defaults"
 
 def _group_name(place: str, value: Any) -> list[Fault]:
     """vpc_security_group.go: at most 255 characters, and "cannot begin with sg-"."""
-    if len(value) > 255:
-        return [(place, f"expected length of {place} to be in the range (0 - 255), got {value}")]
-    return [(place, "cannot begin with sg-")] if value.startswith("sg-") else []
-
-
-def _length(place: str, value: Any) -> list[Fault]:
-    return [(place, f"expected length of {place} to be in the range (0 - 255)")] if len(value) > 255 else []
+    too_long = length("name", 255)(place, value)
+    return too_long or ([(place, "cannot begin with sg-")] if value.startswith("sg-") else [])
 
 
 class SecurityGroup(Ec2):
@@ -37,7 +33,7 @@ class SecurityGroup(Ec2):
     creates, deletes = "CreateSecurityGroup", "DeleteSecurityGroup"
     inputs = (
         Input("name", computed=True, replaces=True, validate=_group_name),
-        Input("description", default="Managed by Pulumi", replaces=True, validate=_length),
+        Input("description", default="Managed by Pulumi", replaces=True, validate=length("description", 255)),
         Input("vpcId", required=True, replaces=True),
         Input("revokeRulesOnDelete", "boolean", default=False),
         TAGS,
@@ -46,7 +42,7 @@ class SecurityGroup(Ec2):
     outputs = ("arn", "tagsAll")
     names: ClassVar[Mapping[str, str]] = {
         "name": "GroupName",
-        "description": "Description",
+        "description": "GroupDescription",
         "vpcId": "VpcId",
         "tags": "Tags",
     }
@@ -138,6 +134,14 @@ class _Rule(Ec2):
         """Besides the group, a source of another kind: "you cannot change the rule's source type" (ModifyPlan)."""
         moved = {name for name in SOURCES if changes.get(name) in ("add", "delete")}
         return super().replacing(changes, new) | moved
+
+    async def look(self, call: Call, identity: str, state: dict[str, Any]) -> dict[str, Any] | None:
+        """Ports that nobody named and that are -1 stay unsaid: "propagate null" (Read)."""
+        found = await super().look(call, identity, state)
+        if found is None:
+            return None
+        unsaid = {name for name in ("fromPort", "toPort") if found[name] == -1 and state.get(name) is None}
+        return found | dict.fromkeys(unsaid)
 
     async def apply(self, identity: str, state: dict[str, Any], inputs: dict[str, Any]) -> None:
         """As a whole, where anything of it differs."""

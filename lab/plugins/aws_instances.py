@@ -4,23 +4,33 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from lab.clouds.aws_instances import METADATA, USER_DATA, VOLUMES
 from lab.plugins.aws_bridged import REGION, TAGS, Block, Ec2, ask, differing
+from lab.plugins.aws_validation import between, length, one_of
+from lab.plugins.bridged import Input
 from lab.plugins.calls import Call, RefusedError
-from lab.plugins.digitalocean_bridged import Input
 from lab.plugins.values import Properties, plain
 
+# ec2_instance.go, metadata_options and root_block_device: what the schema refuses.
 _METADATA = (
-    Input("httpEndpoint"),
-    Input("httpProtocolIpv6"),
-    Input("httpPutResponseHopLimit", "number"),
-    Input("httpTokens"),
-    Input("instanceMetadataTags"),
+    Input("httpEndpoint", validate=one_of("metadata_options.0.http_endpoint", METADATA["HttpEndpoint"])),
+    Input("httpProtocolIpv6", validate=one_of("metadata_options.0.http_protocol_ipv6", METADATA["HttpProtocolIpv6"])),
+    Input(
+        "httpPutResponseHopLimit",
+        "number",
+        validate=between("metadata_options.0.http_put_response_hop_limit", 1, METADATA["HttpPutResponseHopLimit"][-1]),
+    ),
+    Input("httpTokens", validate=one_of("metadata_options.0.http_tokens", METADATA["HttpTokens"])),
+    Input(
+        "instanceMetadataTags",
+        validate=one_of("metadata_options.0.instance_metadata_tags", METADATA["InstanceMetadataTags"]),
+    ),
 )
 _ROOT = (
     Input("deleteOnTermination", "boolean", default=True),
     Input("encrypted", "boolean"),
     Input("volumeSize", "number"),
-    Input("volumeType"),
+    Input("volumeType", validate=one_of("root_block_device.0.volume_type", VOLUMES)),
     Block("tags"),
 )
 
@@ -62,7 +72,7 @@ class Instance(Ec2):
             required=True,
             fields=(Input("networkInterfaceId", required=True), Input("deleteOnTermination", "boolean")),
         ),
-        Input("userData"),
+        Input("userData", validate=length("user_data", USER_DATA)),
         Input("userDataReplaceOnChange", "boolean", default=False),
         Block("metadataOptions", computed=True, fields=_METADATA),
         Block("rootBlockDevice", computed=True, fields=_ROOT),
@@ -81,6 +91,8 @@ class Instance(Ec2):
         "primaryNetworkInterfaceId": "NetworkInterfaceId",
         "tags": "Tags",
     }
+    # hashicorp/terraform-provider-aws #49198 has the pair, and #44768 what the default does all the same.
+    conflicts = (("primaryNetworkInterface", "sourceDestCheck"),)
     nested_replaces = frozenset({"rootBlockDevice.encrypted"})
 
     def replacing(self, changes: Any, new: Properties) -> set[str]:

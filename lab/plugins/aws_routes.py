@@ -4,9 +4,10 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from lab.plugins.aws_bridged import REGION, TAGS, Ec2, Ec2Error, ask, cidr, differing
+from lab.plugins.aws_bridged import REGION, TAGS, Ec2, Ec2Error, ask, differing
+from lab.plugins.aws_validation import cidr
+from lab.plugins.bridged import Input
 from lab.plugins.calls import Call
-from lab.plugins.digitalocean_bridged import Input
 
 
 class RouteTable(Ec2):

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from lab.plugins.aws_bridged import REGION, TAGS, Ec2, ask, cidr, differing
+from lab.plugins.aws_bridged import REGION, TAGS, Ec2, ask, differing
+from lab.plugins.aws_validation import cidr
+from lab.plugins.bridged import Fault, Input
 from lab.plugins.calls import Call
-from lab.plugins.digitalocean_bridged import Fault, Input
 
 
 def _vpc_block(place: str, value: Any) -> list[Fault]:

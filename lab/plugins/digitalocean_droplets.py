@@ -4,8 +4,8 @@ import hashlib
 import re
 from typing import Any
 
+from lab.plugins.bridged import Bridged, Fault, Input, not_empty
 from lab.plugins.calls import Call
-from lab.plugins.digitalocean_bridged import Bridged, Fault, Input, not_empty
 from lab.plugins.digitalocean_requests import RequestError, ask, seen
 from lab.plugins.values import UNKNOWN
 

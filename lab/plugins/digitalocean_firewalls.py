@@ -2,8 +2,8 @@
 
 from typing import Any, Literal
 
+from lab.plugins.bridged import Bridged, Fault, Input, not_empty
 from lab.plugins.calls import Call, RefusedError
-from lab.plugins.digitalocean_bridged import Bridged, Fault, Input, not_empty
 from lab.plugins.digitalocean_droplets import tags_are_valid
 from lab.plugins.digitalocean_requests import ask, failure, seen
 from lab.plugins.values import UNKNOWN

@@ -4,9 +4,9 @@ import ipaddress
 import secrets
 from typing import Any
 
+from lab.plugins.bridged import Bridged, Fault, Input, not_empty
 from lab.plugins.calls import Call, RefusedError
-from lab.plugins.digitalocean_bridged import Bridged, Fault, Input, not_empty
-from lab.plugins.digitalocean_requests import ask, failure, seen
+from lab.plugins.digitalocean_requests import RequestError, ask, failure, seen
 
 
 def _is_cidr(place: str, value: Any) -> list[Fault]:
@@ -57,9 +57,9 @@ class Vpc(Bridged):
         answer = await ask(call, "Error creating VPC", "POST /v2/vpcs", **body)
         return answer["vpc"]["id"], self._shown(answer)
 
-    async def change(self, call: Call, identity: str, state: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        """Name and description."""
-        body = {"name": inputs["name"], "description": inputs.get("description", "")}
+    async def change(self, call: Call, identity: str, state: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+        """Name and description; whether it is the region's default one is said again, as the state has it."""
+        body = {"name": inputs["name"], "description": inputs.get("description", ""), "default": state["default"]}
         return self._shown(await ask(call, "Error updating VPC ", f"PUT /v2/vpcs/{identity}", **body))
 
     async def remove(self, call: Call, identity: str, state: dict[str, Any]) -> None:  # noqa: ARG002
@@ -108,13 +108,20 @@ class ReservedIp(Bridged):
             if droplet:
                 await assign(call, identity, int(droplet), "the Droplet")
             else:
-                await _unassign(call, identity)
+                await _unassign(call, identity, f"Error unassigning reserved IP ({identity})")
         return {"dropletId": droplet} if droplet else {}
 
     async def remove(self, call: Call, identity: str, state: dict[str, Any]) -> None:
-        """Gives back, after taking it from the droplet that this resource says."""
+        """Gives back, after taking it from the droplet that this resource says.
+
+        That the API does not take it from there (422) is passed over: it may lead to none by now.
+        """
         if state.get("dropletId"):
-            await _unassign(call, identity)
+            try:
+                await _unassign(call, identity)
+            except RequestError as error:
+                if error.status != "422":
+                    raise
         await ask(call, "Error deleting reserved IP", f"DELETE /v2/reserved_ips/{identity}")
 
     async def look(self, call: Call, identity: str, state: dict[str, Any]) -> dict[str, Any] | None:
@@ -135,8 +142,8 @@ async def assign(call: Call, address: str, droplet: int, what: str) -> None:
     await ask(call, failed, f"POST /v2/reserved_ips/{address}/actions", type="assign", droplet_id=droplet)
 
 
-async def _unassign(call: Call, address: str) -> None:
-    failed = f"Error unassigning reserved IP ({address}) from the droplet"
+async def _unassign(call: Call, address: str, failed: str | None = None) -> None:
+    failed = failed or f"Error unassigning reserved IP ({address}) from the droplet"
     await ask(call, failed, f"POST /v2/reserved_ips/{address}/actions", type="unassign")
 
 

@@ -1,27 +1,17 @@
 """What rows and tests about AWS begin with: resources as the components make them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from tests.lab.clouds.aws_bench import Bench, Made
+from tests.lab.clouds import bench as shared
+from tests.lab.clouds.aws_bench import Bench
+from tests.lab.clouds.bench import Made
 
 ERRORS = "Amazon EC2 API Reference, Error codes"
 QUOTAS = "Amazon VPC User Guide, Amazon VPC quotas"
 PROVIDER = "hashicorp/terraform-provider-aws, internal/service/ec2/"
 DEBIAN = "136693071363"
 
-
-@dataclass(frozen=True)
-class Row:
-    """`attempt` has to end in a refusal, or a replacement, that says `expected`; `neighbour` has to be taken."""
-
-    name: str
-    tried: str
-    expected: str
-    source: str
-    attempt: Callable[[Bench], object]
-    neighbour: Callable[[Bench], object]
+Row: TypeAlias = shared.Row[Bench]
 
 
 def vpc(bench: Bench, cidr: str = "10.10.0.0/16", **inputs: Any) -> Made:
@@ -80,9 +70,10 @@ def route(bench: Bench, within: Made, to: Made, cidr: str = "10.40.0.0/24", **in
 def image(bench: Bench, architecture: str = "arm64", region: str | None = None) -> str:
     """The newest image of Debian."""
     arguments = {"region": region} if region else {}
-    found = bench.invoke(
+    found = bench.ask(
         "getAmi",
         mostRecent=True,
+        includeDeprecated=True,
         owners=[DEBIAN],
         filters=[{"name": "name", "values": ["debian-12-*"]}, {"name": "architecture", "values": [architecture]}],
         **arguments,

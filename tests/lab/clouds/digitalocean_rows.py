@@ -1,10 +1,10 @@
 """What a row of the stand-in's table is, and what its attempts begin with: resources as the components make them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from tests.lab.clouds.digitalocean_bench import Bench, Made
+from tests.lab.clouds import bench as shared
+from tests.lab.clouds.bench import Made
+from tests.lab.clouds.digitalocean_bench import Bench
 
 UUID = "5a4981aa-9653-4bd1-bef5-d6bff52042e4"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO2nGB8jBLfA7Jx5M0T5n8xRkSbn0Nwr3rxqXyMHqYvD"
@@ -13,17 +13,7 @@ OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB3fQ2cZk7v6dE0s1xY9pLrTnWm4oHj
 OPENAPI = "digitalocean/openapi, specification/resources/"
 PROVIDER = "digitalocean/terraform-provider-digitalocean, digitalocean/"
 
-
-@dataclass(frozen=True)
-class Row:
-    """`attempt` has to end in a refusal, or a replacement, that says `expected`; `neighbour` has to be taken."""
-
-    name: str
-    tried: str
-    expected: str
-    source: str
-    attempt: Callable[[Bench], object]
-    neighbour: Callable[[Bench], object]
+Row: TypeAlias = shared.Row[Bench]
 
 
 def vpc(bench: Bench, **inputs: Any) -> Made:

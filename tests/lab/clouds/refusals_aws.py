@@ -9,7 +9,7 @@ from tests.lab.clouds import (
     refusals_aws_routes,
     refusals_aws_vpc,
 )
-from tests.lab.clouds.aws_bench import Bench, Made
+from tests.lab.clouds.aws_bench import Bench
 from tests.lab.clouds.aws_things import (
     PROVIDER,
     Row,
@@ -26,11 +26,12 @@ from tests.lab.clouds.aws_things import (
     table,
     vpc,
 )
+from tests.lab.clouds.bench import Made
 
 
 def _done(bench: Bench, made: Made, **said: Any) -> str:
     """What a change is, in words."""
-    differing, replacing = bench.changes(made, **said)
+    differing, replacing = bench.diff(made, **said)
     return f"replaces for {', '.join(replacing)}" if replacing else f"updates {', '.join(differing)}"
 
 

@@ -47,6 +47,12 @@ def _rules(bench: Bench, *ports: int) -> None:
         ingress(bench, one, fromPort=port, toPort=port)
 
 
+def _all_icmpv6(bench: Bench, first: str, second: str) -> None:
+    one = group(bench)
+    for source, port in ((first, None), (second, -1)):
+        ingress(bench, one, ipProtocol="icmpv6", fromPort=port, toPort=port, cidrIpv4=None, cidrIpv6=source)
+
+
 ROWS = (
     Row(
         "group's name taken",
@@ -67,7 +73,7 @@ ROWS = (
     Row(
         "group described in Greek",
         "a security group whose description is not of the allowed characters",
-        "for parameter Description is invalid",
+        "for parameter GroupDescription is invalid",
         "Amazon EC2 API Reference, CreateSecurityGroup, GroupDescription: letters, digits, spaces and some signs",
         lambda bench: group(bench, description="γ"),
         lambda bench: group(bench, description="g"),
@@ -111,6 +117,22 @@ ROWS = (
         "Amazon EC2 API Reference, AuthorizeSecurityGroupIngress: you must also specify a port or port range",
         lambda bench: ingress(bench, fromPort=None, toPort=None),
         lambda bench: ingress(bench, fromPort=0, toPort=65535),
+    ),
+    Row(
+        "rule for ICMP without types",
+        "a rule for ICMP without type and code, where ICMPv6 needs none",
+        "Must specify both from and to ports with ICMP.",
+        "Amazon EC2 API Reference, IpPermission: for tcp, udp, and icmp; for icmpv6, the port range is optional",
+        lambda bench: ingress(bench, ipProtocol="icmp", fromPort=None, toPort=None),
+        lambda bench: ingress(bench, ipProtocol="icmpv6", fromPort=None, toPort=None, cidrIpv4=None, cidrIpv6="::/0"),
+    ),
+    Row(
+        "same rule twice, once with its ports",
+        "a second rule for all ICMPv6, which names the types where the first one does not",
+        'InvalidPermission.Duplicate: the specified rule "peer: ::/0, ICMPV6, from port: -1',
+        "Amazon EC2 API Reference, IpPermission: without a port range all types and codes",
+        lambda bench: _all_icmpv6(bench, "::/0", "::/0"),
+        lambda bench: _all_icmpv6(bench, "::/0", "2001:db8::/32"),
     ),
     Row(
         "rule from two sources",

@@ -31,7 +31,7 @@ def _zone(letter: str) -> dict[str, Any]:
 
 def _offerings(bench: Bench, **arguments: Any) -> None:
     filters = [{"name": "instance-type", "values": ["t4g.nano"]}]
-    bench.invoke("getInstanceTypeOfferings", **{"filters": filters, "locationType": "availability-zone"} | arguments)
+    bench.ask("getInstanceTypeOfferings", **{"filters": filters, "locationType": "availability-zone"} | arguments)
 
 
 def _two_instances(bench: Bench, *, on_one: bool) -> None:
@@ -54,7 +54,17 @@ def _modify(bench: Bench, *, stopped: bool) -> None:
 
 def _ami(bench: Bench, **arguments: Any) -> None:
     filters = [{"name": "architecture", "values": ["arm64"]}]
-    bench.invoke("getAmi", **{"filters": filters, "owners": [DEBIAN], "mostRecent": True} | arguments)
+    usual = {"filters": filters, "owners": [DEBIAN], "mostRecent": True, "includeDeprecated": True}
+    bench.ask("getAmi", **usual | arguments)
+
+
+def _previewed(bench: Bench, **inputs: Any) -> None:
+    instance(bench, preview=True, **inputs)
+
+
+def _run(bench: Bench, **arguments: Any) -> None:
+    usual = {"ImageId": image(bench), "InstanceType": "t4g.nano", "NetworkInterfaceId": interface(bench).id}
+    bench.ec2("RunInstances", **usual | arguments)
 
 
 ROWS = (
@@ -81,6 +91,14 @@ ROWS = (
         ERRORS,
         lambda bench: instance(bench, instanceType="t4g.pico"),
         lambda bench: instance(bench, instanceType="t4g.micro"),
+    ),
+    Row(
+        "size of another family",
+        "an instance of a type whose size other families have",
+        "InvalidParameterValue: Invalid value 't4g.8xlarge' for InstanceType.",
+        f"{ERRORS}; Amazon EC2 Instance Types, Instance type specifications",
+        lambda bench: instance(bench, instanceType="t4g.8xlarge"),
+        lambda bench: instance(bench, instanceType="m7g.8xlarge"),
     ),
     Row(
         "zone without the instance type",
@@ -116,27 +134,59 @@ ROWS = (
     ),
     Row(
         "user data too long",
-        f"an instance with {USER_DATA + 1} bytes of user data",
-        "User data is limited to 16384 bytes",
-        "Amazon EC2 API Reference, RunInstances, UserData: limited to 16 KB",
-        lambda bench: instance(bench, userData="#" * (USER_DATA + 1)),
-        lambda bench: instance(bench, userData="#" * USER_DATA),
+        f"a preview of an instance with {USER_DATA + 1} bytes of user data, in one-byte and in two-byte letters",
+        "expected length of user_data to be in the range (0 - 16384)",
+        f"{PROVIDER}ec2_instance.go, user_data: StringLenBetween(0, 16384)",
+        lambda bench: _previewed(bench, userData="#" + "ö" * (USER_DATA // 2)),
+        lambda bench: _previewed(bench, userData="ö" * (USER_DATA // 2)),
+    ),
+    Row(
+        "user data too long, at EC2",
+        f"RunInstances with {USER_DATA + 1} bytes of user data",
+        "InvalidParameterValue: User data is limited to 16384 bytes",
+        "Amazon EC2 API Reference, RunInstances, UserData: limited to 16 KB; supergiant/capacity #148",
+        lambda bench: _run(bench, UserData="#" * (USER_DATA + 1)),
+        lambda bench: _run(bench, UserData="#" * USER_DATA),
+    ),
+    Row(
+        "two who say whether to check",
+        "a preview of an instance with both a primary network interface and a source/destination check of its own",
+        '"primary_network_interface": conflicts with source_dest_check',
+        f"{PROVIDER}ec2_instance.go, primary_network_interface: ConflictsWith (#49198)",
+        lambda bench: _previewed(bench, sourceDestCheck=False),
+        _previewed,
     ),
     Row(
         "metadata for far away",
-        "metadata that travels 65 hops",
+        "a preview of an instance whose metadata travel 65 hops",
+        "expected metadata_options.0.http_put_response_hop_limit to be in the range (1 - 64), got 65",
+        f"{PROVIDER}ec2_instance.go, metadata_options.http_put_response_hop_limit: IntBetween(1, 64)",
+        lambda bench: _previewed(bench, metadataOptions={"httpPutResponseHopLimit": 65}),
+        lambda bench: _previewed(bench, metadataOptions={"httpPutResponseHopLimit": 64}),
+    ),
+    Row(
+        "metadata for far away, at EC2",
+        "RunInstances with metadata that travel 65 hops",
         "InvalidParameterValue: Value (65) for parameter HttpPutResponseHopLimit is invalid.",
         "Amazon EC2 API Reference, InstanceMetadataOptionsRequest: possible values: integers from 1 to 64",
-        lambda bench: instance(bench, metadataOptions={"httpPutResponseHopLimit": 65}),
-        lambda bench: instance(bench, metadataOptions={"httpPutResponseHopLimit": 64}),
+        lambda bench: _run(bench, MetadataOptions={"HttpPutResponseHopLimit": 65}),
+        lambda bench: _run(bench, MetadataOptions={"HttpPutResponseHopLimit": 64}),
     ),
     Row(
         "metadata tokens as wished",
-        "metadata tokens that are neither required nor optional",
-        "InvalidParameterValue: Value (yes) for parameter HttpTokens is invalid.",
-        "Amazon EC2 API Reference, InstanceMetadataOptionsRequest: optional | required",
-        lambda bench: instance(bench, metadataOptions={"httpTokens": "yes"}),
-        lambda bench: instance(bench, metadataOptions={"httpTokens": "required"}),
+        "a preview of an instance with metadata tokens that are neither required nor optional",
+        'expected metadata_options.0.http_tokens to be one of ["optional" "required"], got yes',
+        f"{PROVIDER}ec2_instance.go, metadata_options.http_tokens: HttpTokensState",
+        lambda bench: _previewed(bench, metadataOptions={"httpTokens": "yes"}),
+        lambda bench: _previewed(bench, metadataOptions={"httpTokens": "required"}),
+    ),
+    Row(
+        "volume of no type",
+        "a preview of an instance with a root volume of type gp9",
+        "expected root_block_device.0.volume_type to be one of",
+        f"{PROVIDER}ec2_instance.go, root_block_device.volume_type: VolumeType",
+        lambda bench: _previewed(bench, rootBlockDevice={"volumeType": "gp9"}),
+        lambda bench: _previewed(bench, rootBlockDevice={"volumeType": "gp3"}),
     ),
     Row(
         "root volume too small",
@@ -195,6 +245,14 @@ ROWS = (
         lambda bench: _ami(bench, nameRegex="^debian-12-"),
     ),
     Row(
+        "image that is deprecated",
+        "an image where all that fit are deprecated, without include_deprecated",
+        "Your query returned no results.",
+        "Amazon EC2 API Reference, DescribeImages, IncludeDeprecated: by default no deprecated AMIs",
+        lambda bench: _ami(bench, includeDeprecated=False),
+        _ami,
+    ),
+    Row(
         "no such parameter",
         "a parameter that EC2 does not know",
         "UnknownParameter: The parameter CidrBlok is not recognized",
@@ -205,9 +263,9 @@ ROWS = (
     Row(
         "parameter missing",
         "a security group without a description",
-        "MissingParameter: The request must contain the parameter Description",
-        ERRORS,
+        "MissingParameter: The request must contain the parameter GroupDescription",
+        f"{ERRORS}; Amazon EC2 API Reference, CreateSecurityGroup, GroupDescription: Required: Yes",
         lambda bench: bench.ec2("CreateSecurityGroup", GroupName="g", VpcId=vpc(bench).id),
-        lambda bench: bench.ec2("CreateSecurityGroup", GroupName="g", VpcId=vpc(bench).id, Description="g"),
+        lambda bench: bench.ec2("CreateSecurityGroup", GroupName="g", VpcId=vpc(bench).id, GroupDescription="g"),
     ),
 )

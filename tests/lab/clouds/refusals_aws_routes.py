@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from lab.clouds.aws_routes import ROUTES
 from tests.lab.clouds.aws_bench import Bench
 from tests.lab.clouds.aws_things import (
     ERRORS,
     PROVIDER,
+    QUOTAS,
     Row,
     interface,
     internet,
@@ -59,6 +61,25 @@ def _route_to(bench: Bench, **targets: Any) -> None:
     one = targets or {"networkInterfaceId": interface(bench, subnet(bench, around)).id}
     bench.make("Route", routeTableId=table(bench, around).id, destinationCidrBlock="10.40.0.0/24", **one)
 
+
+def _routes(bench: Bench, ipv4: int, ipv6: int = 0) -> None:
+    """So many routes in one table."""
+    around = vpc(bench)
+    where = {"RouteTableId": table(bench, around).id, "GatewayId": internet(bench, around).id}
+    for number in range(ipv4):
+        bench.ec2("CreateRoute", DestinationCidrBlock=f"100.64.{number >> 8}.{number % 256}/32", **where)
+    for number in range(ipv6):
+        bench.ec2("CreateRoute", DestinationIpv6CidrBlock=f"2001:db8::{number:x}/128", **where)
+
+
+def _route_within(bench: Bench, cidr: str) -> None:
+    """A route to the internet in the VPC 10.10.0.0/16, which has the subnet 10.10.0.0/24."""
+    around = vpc(bench)
+    subnet(bench, around)
+    route(bench, table(bench, around), internet(bench, around), cidr)
+
+
+SUBNET_ROUTES = "Amazon VPC User Guide, Subnet route tables"
 
 ROWS = (
     Row(
@@ -139,9 +160,42 @@ ROWS = (
         "route within the VPC",
         "a route to a part of the VPC that is no subnet",
         "Route destination doesn't match any subnet CIDR blocks.",
-        "Amazon VPC User Guide, Route tables: more specific than the local route, the entire CIDR block of a subnet",
+        f"{SUBNET_ROUTES}: the destination must match the entire IPv4 or IPv6 CIDR block of a subnet",
         lambda bench: _route(bench, "10.10.7.0/24"),
-        lambda bench: _route(bench, "10.10.0.0/24"),
+        lambda bench: _route(bench, "10.11.7.0/24"),
+    ),
+    Row(
+        "route from a subnet to the internet",
+        "a route to a subnet of the VPC by way of its internet gateway",
+        "Route target is not supported. This route only supports interface and instance targets.",
+        f"{SUBNET_ROUTES}: the target must be a NAT gateway, network interface, or Gateway Load Balancer endpoint;"
+        " hashicorp/terraform #26018",
+        lambda bench: _route_within(bench, "10.10.0.0/24"),
+        lambda bench: _route_within(bench, "10.11.0.0/24"),
+    ),
+    Row(
+        "route to the metadata service",
+        "a route to 169.254.169.254/32",
+        "InvalidParameterValue: The destination 169.254.169.254/32 lies in a range that is reserved",
+        f"{SUBNET_ROUTES}: no routes that are an exact match or a subset of 169.254.168.0/22",
+        lambda bench: _route(bench, "169.254.169.254/32"),
+        lambda bench: _route(bench, "169.254.0.0/16"),
+    ),
+    Row(
+        "route to the metadata service, IPv6",
+        "a route to fd00:ec2::/32",
+        "InvalidParameterValue: The destination fd00:ec2::/32 lies in a range that is reserved",
+        f"{SUBNET_ROUTES}: no routes that are an exact match or a subset of fd00:ec2::/32",
+        lambda bench: _route(bench, "fd00:ec2::/32"),
+        lambda bench: _route(bench, "fd00:ec3::/32"),
+    ),
+    Row(
+        "routes enough",
+        f"one route more than {ROUTES} in a route table",
+        "RouteLimitExceeded: The maximum number of routes has been reached.",
+        f"{QUOTAS}: routes per route table 500, of IPv4 and IPv6 each (50 until June 2025)",
+        lambda bench: _routes(bench, ROUTES + 1),
+        lambda bench: _routes(bench, ROUTES, 1),
     ),
     Row(
         "route to another VPC's gateway",

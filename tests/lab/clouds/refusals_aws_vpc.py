@@ -141,11 +141,30 @@ ROWS = (
     ),
     Row(
         "no such region",
-        "a call to a region that does not exist",
-        "InvalidRegion",
-        ERRORS,
-        lambda bench: bench.ec2("CreateVpc", region="us-esat-1", CidrBlock="10.0.0.0/16"),
-        lambda bench: bench.ec2("CreateVpc", region="us-east-2", CidrBlock="10.0.0.0/16"),
+        "a provider for a region that does not exist",
+        "retrieving caller identity from STS: operation error STS: GetCallerIdentity, https response error StatusCode:"
+        ' 0, RequestID: , request send failed, Post "https://sts.us-esat-1.amazonaws.com/": dial tcp: lookup'
+        " sts.us-esat-1.amazonaws.com: no such host",
+        "pulumi/pulumi-aws, provider/config.go, validateCredentials; crossplane-contrib/provider-upjet-aws #459",
+        lambda bench: bench.configured(region="us-esat-1"),
+        lambda bench: bench.configured(region="us-east-2"),
+    ),
+    Row(
+        "no such region in the list",
+        "a provider for a region that does not exist, with skip_region_validation off",
+        "Invalid AWS Region: us-esat-1",
+        "hashicorp/aws-sdk-go-base, validation/region.go; pulumi/pulumi-aws, provider/provider.go: it is on by default",
+        lambda bench: bench.configured(region="us-esat-1", skipRegionValidation="false"),
+        lambda bench: bench.configured(region="us-east-2", skipRegionValidation="false"),
+    ),
+    Row(
+        "resource in no such region",
+        "a VPC in a region that does not exist",
+        "operation error EC2: CreateVpc, https response error StatusCode: 0, RequestID: , request send failed, Post"
+        ' "https://ec2.us-esat-1.amazonaws.com/": dial tcp: lookup ec2.us-esat-1.amazonaws.com: no such host',
+        "crossplane-contrib/provider-upjet-aws #459",
+        lambda bench: vpc(bench, region="us-esat-1"),
+        lambda bench: vpc(bench, region="us-east-2"),
     ),
     Row(
         "other region",

@@ -7,7 +7,8 @@ from tests.lab.clouds import (
     refusals_digitalocean_firewalls,
     refusals_digitalocean_networks,
 )
-from tests.lab.clouds.digitalocean_bench import Bench, Made
+from tests.lab.clouds.bench import Made
+from tests.lab.clouds.digitalocean_bench import Bench
 from tests.lab.clouds.digitalocean_rows import (
     OTHER_KEY,
     Row,

@@ -1,6 +1,7 @@
 """What the stand-in of DigitalOcean refuses of VPCs and reserved addresses."""
 
-from tests.lab.clouds.digitalocean_bench import Bench, Made
+from tests.lab.clouds.bench import Made
+from tests.lab.clouds.digitalocean_bench import Bench
 from tests.lab.clouds.digitalocean_rows import (
     OPENAPI,
     PROVIDER,

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from lab import links
-from lab.clouds.fabric import Fabric, Surroundings
+from lab.clouds.fabric import Fabric
 from lab.clouds.model import INTERNET, CloudMachine, Link, Protocol, Rule, Vpc
+from lab.clouds.wiring import Surroundings
 from lab.namespaces import Keeper, Namespace, launch
 from lab.topology import CloudSite, LanHost
 from mesh import cloudinit, sshkeys
@@ -55,7 +56,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
     print("ready", flush=True)
     while True:
         _, peer = server.recvfrom(100)
-        server.sendto(word.encode(), peer)
+        server.sendto(f"{word} {peer[0]}".encode(), peer)
 """
 _ASK_UDP = """
 import socket, sys
@@ -236,7 +237,7 @@ def stage(directory: Path, *, host: str = "", outside: str = "") -> Iterator[Sta
 
 @contextmanager
 def answering(namespace: Namespace, address: str, port: int = 7000, *, udp: str = "") -> Iterator[None]:
-    """Somebody there tells everyone who connects by which address he came; with `udp`, that word, by UDP."""
+    """Somebody there tells everyone who connects by which address he came; with `udp`, after that word, by UDP."""
     with _serving(namespace, *([_ANSWER_UDP, address, str(port), udp] if udp else [_ANSWER, address, str(port)])):
         yield
 
@@ -258,7 +259,7 @@ def ask(namespace: Namespace, address: str, port: int = 7000, source: str = "") 
 
 
 def ask_by_udp(namespace: Namespace, address: str, port: int = 7000) -> str:
-    """The word that somebody there says, or the name of the error; it is asked from the same port every time."""
+    """The word that somebody there says, and the address that he sees, or the error's name. Always from one port."""
     return namespace.python(["-c", _ASK_UDP, address, str(port)], sys.executable).strip()
 
 

@@ -101,6 +101,50 @@ def test_after_its_end_nothing_of_a_server_is_left_and_another_may_take_its_plac
         pass
 
 
+def test_when_a_server_has_ended_the_call_at_work_is_over_and_later_ones_were_refused(tmp_path: Path) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    done: list[str] = []
+
+    def slow(_cloud: str, action: str, _arguments: dict[str, Any]) -> dict[str, Any]:
+        begun.set()
+        assert go_on.wait(10)
+        done.append(action)
+        return {}
+
+    request = '{"cloud": "aws", "action": "%s", "arguments": {}}\n'
+    with socket.socket(socket.AF_UNIX) as connection, socket.socket(socket.AF_UNIX) as idle:
+        server = Server(tmp_path / "slow.sock", slow)
+        server.__enter__()
+        idle.connect(str(tmp_path / "slow.sock"))
+        connection.connect(str(tmp_path / "slow.sock"))
+        connection.sendall((request % "First" + request % "Second").encode())
+        assert begun.wait(10)
+        ending = threading.Thread(target=server.__exit__, args=(None, None, None))
+        ending.start()
+        assert server._closing.wait(10)
+        ending.join(0.5)
+        assert ending.is_alive()
+        go_on.set()
+        ending.join(10)
+        assert not ending.is_alive()
+        assert done == ["First"]
+        with connection.makefile() as lines:
+            assert lines.readline() == '{"result": {}}\n'
+            assert '"code": "Closed"' in lines.readline()
+    assert done == ["First"]
+
+
+def test_what_is_no_answer_in_json_is_told_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "odd.sock"))
+    with Server(tmp_path / "odd.sock", lambda *_: {"made": {1, 2}}):
+        with pytest.raises(ApiError, match=r"InternalError: TypeError: .*not JSON serializable"):
+            call("aws", "RunInstances")
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(tmp_path / "odd.sock"))
+            connection.sendall(b"\xff\n")
+            assert b"InternalError" in connection.recv(1000)
+
+
 def test_a_pool_gives_the_first_address_that_is_free() -> None:
     pool = Pool(IPv4Network("198.19.0.0/30"))
     assert pool.allocate([]) == "198.19.0.1"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.clouds.model import INTERNET, Rule, Vpc
-from tests.lab.clouds.aws_bench import REGION, Bench, Made, benched
+from tests.lab.clouds.aws_bench import REGION, Bench, benched
 from tests.lab.clouds.aws_things import (
     address,
     associated,
@@ -23,7 +23,7 @@ from tests.lab.clouds.aws_things import (
     table,
     vpc,
 )
-from tests.lab.clouds.digitalocean_bench import RefusedError
+from tests.lab.clouds.bench import Made, RefusedError
 
 TAGS = {"Name": "dev-use1", "wireguard-mesh:site": "use1", "wireguard-mesh:stack": "dev"}
 OLD, SUBNET, TABLES = "vpc-0a1b2c3d", "subnet-0a1b2c3d", ("rtb-0a1b2c3d", "rtb-0a1b2c3e")
@@ -75,6 +75,11 @@ class Gateway:
 
 def only(bench: Bench) -> Vpc:
     (found,) = bench.account.networks()
+    return found
+
+
+def only_of(bench: Bench, made: Made) -> Vpc:
+    (found,) = (network for network in bench.account.networks() if network.id == made.id)
     return found
 
 
@@ -132,13 +137,30 @@ def test_a_route_to_an_interface_that_no_machine_has_leads_nowhere(bench: Bench)
     assert dict(only(bench).tables[made.table.id]).keys() == {ip_network("0.0.0.0/0")}
 
 
+def test_a_route_to_an_internet_gateway_that_is_detached_leads_nowhere(bench: Bench) -> None:
+    made = Gateway(bench)
+    bench.remove(made.stands)
+    where = {"InternetGatewayId": made.internet.id, "VpcId": made.vpc.id}
+    bench.ec2("DetachInternetGateway", **where)
+    assert dict(only(bench).tables[made.table.id]).keys() == {ip_network("10.40.0.0/24")}
+    elsewhere = vpc(bench, "10.20.0.0/16")
+    bench.ec2("AttachInternetGateway", **where | {"VpcId": elsewhere.id})
+    assert [dict(network.tables.get(made.table.id, ())).keys() for network in bench.account.networks()] == [
+        {ip_network("10.40.0.0/24")},
+        set(),
+    ]
+    bench.ec2("DetachInternetGateway", **where | {"VpcId": elsewhere.id})
+    bench.ec2("AttachInternetGateway", **where)
+    assert dict(only_of(bench, made.vpc).tables[made.table.id])[ip_network("0.0.0.0/0")] == INTERNET
+
+
 def test_a_stopped_instance_keeps_its_place_and_nothing_gets_in_or_out(bench: Bench) -> None:
     made = Gateway(bench)
     (before,) = only(bench).machines
     bench.ec2("StopInstances", InstanceId=made.machine.id)
     (stopped,) = only(bench).machines
     assert (stopped.id, stopped.links[0].addresses) == (before.id, before.links[0].addresses)
-    assert (stopped.links[0].ingress, stopped.links[0].egress) == ((), ())
+    assert (before.on, stopped.on) == (True, False)
     bench.ec2("StartInstances", InstanceId=made.machine.id)
     assert only(bench).machines == (before,)
 
@@ -179,7 +201,9 @@ def test_the_user_is_the_images(bench: Bench) -> None:
         {"name": "name", "values": ["ubuntu/images/*-24.04-arm64-*"]},
         {"name": "architecture", "values": ["arm64"]},
     ]
-    ubuntu = bench.invoke("getAmi", mostRecent=True, owners=["099720109477"], filters=filters)["id"]
+    ubuntu = bench.ask("getAmi", mostRecent=True, includeDeprecated=True, owners=["099720109477"], filters=filters)[
+        "id"
+    ]
     instance(bench, ami=ubuntu)
     assert only(bench).machines[0].users == ("ubuntu",)
 
@@ -251,7 +275,11 @@ def test_a_newer_image_is_there_once_it_is_published(bench: Bench) -> None:
     bench.account.publish("ubuntu-24.04", "20990101")
     assert image(bench) == before
     bench.account.publish("debian-12", "20990101")
-    assert image(bench) != before
+    newest = image(bench)
+    assert newest != before
+    assert bench.ec2("DescribeImages", ImageIds=[before, newest])["Images"][0]["ImageId"] == newest
+    both = bench.ec2("DescribeImages", ImageIds=[before, newest], IncludeDeprecated=True)["Images"]
+    assert {one["ImageId"] for one in both} == {before, newest}
     instance(bench, ami=before)
 
 

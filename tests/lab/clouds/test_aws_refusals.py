@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.clouds.aws_bench import Bench, benched
 from tests.lab.clouds.aws_things import Row
-from tests.lab.clouds.digitalocean_bench import RefusedError
+from tests.lab.clouds.bench import RefusedError
 from tests.lab.clouds.refusals_aws import REFUSALS, REPLACEMENTS
 
 

@@ -10,6 +10,7 @@ from lab.clouds.api import ApiError
 from lab.clouds.digitalocean import DigitalOceanAccount
 from lab.clouds.model import CloudMachine, Rule, Vpc
 from lab.clouds.pool import Pool
+from tests.lab.clouds.digitalocean_rows import KEY
 
 UUID = "5a4981aa-9653-4bd1-bef5-d6bff52042e4"
 SITE = "wireguard-mesh:stack:fra"
@@ -65,6 +66,14 @@ def test_user_data_is_shown_to_nobody(account: DigitalOceanAccount) -> None:
     identity = droplet(account, user_data="the host key")
     assert "the host key" not in json.dumps(call(account, f"GET /v2/droplets/{identity}"))
     assert "the host key" not in repr(account.networks())
+
+
+def test_a_droplet_is_handed_the_keys_it_was_made_with_and_keeps_them(account: DigitalOceanAccount) -> None:
+    account.seed(UUID, "10.60.0.0/24", "fra1")
+    key = call(account, "POST /v2/account/keys", name="login", public_key=KEY)["ssh_key"]
+    with_key, without = droplet(account, ssh_keys=[key["fingerprint"]]), droplet(account)
+    call(account, f"DELETE /v2/account/keys/{key['id']}")
+    assert (machine(account, with_key).keys, machine(account, without).keys) == ((KEY,), ())
 
 
 def test_only_the_projects_own_tag_makes_a_droplet_a_sites(account: DigitalOceanAccount) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.clouds.digitalocean_bench import Bench, RefusedError, benched
+from tests.lab.clouds.bench import RefusedError
+from tests.lab.clouds.digitalocean_bench import Bench, benched
 from tests.lab.clouds.digitalocean_rows import Row
 from tests.lab.clouds.refusals_digitalocean import REFUSALS, REPLACEMENTS
 

@@ -1,4 +1,4 @@
-"""A gateway at DigitalOcean whose VPC becomes another: what the cloud does not agree to costs nobody the old one."""
+"""A gateway at DigitalOcean whose VPC or region becomes another: what is refused costs nobody the old one."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tests.lab.environment import Environment, clouds
 
 pytestmark = pytest.mark.lab
 
-INTERNAL, OTHER = "10.244.0.0/16", "10.41.0.0/24"  # the first is DigitalOcean's own
+INTERNAL, OTHER, ELSEWHERE = "10.244.0.0/16", "10.41.0.0/24", "10.42.0.0/24"  # the first is DigitalOcean's own
 
 
 def test_another_vpc_is_made_first_and_a_refusal_destroys_nothing(start: Start) -> None:
@@ -46,6 +46,14 @@ def test_another_vpc_is_made_first_and_a_refusal_destroys_nothing(start: Start) 
     assert environment.up().nothing_changed
     assert meets(environment)
 
+    # So does one in another region.
+    moved |= {"region": "ams3", "vpc_cidr": ELSEWHERE}
+    environment.write()
+    environment.up()
+    assert [vpc["name"] for vpc in droplets(environment, "vpcs")] == ["test.fra.10.42.0.0-24.ams3"]
+    assert [each["region"] for each in droplets(environment)] == ["ams3"]
+    assert meets(environment)
+
 
 def two_sites() -> dict[str, Any]:
     """A colo and a gateway, without networks: the lab's hosts do not move."""
@@ -57,6 +65,6 @@ def two_sites() -> dict[str, Any]:
     return {**config, "sites": sites, "access": [{"from": "fra", "to": "nyc", "ports": "icmp"}]}
 
 
-def meets(environment: Environment) -> bool:
-    """Whether the gateway reaches the colo through the tunnel."""
-    return "1 received" in environment.on("fra", "ping -c 1 -W 10 10.99.0.1")
+def meets(environment: Environment, site: str = "fra") -> bool:
+    """Whether a gateway reaches the colo through the tunnel."""
+    return "1 received" in environment.on(site, "ping -c 1 -W 10 10.99.0.1")

@@ -56,11 +56,14 @@ def test_a_hosts_routes_become_those_of_the_snippet_and_its_own_stay(host: Names
     def told() -> list[str]:
         return [line.split()[0] for line in host.run(["ip", "route"]).stdout.splitlines()]
 
-    carry_out(TEXT, host, "eth1")
+    carry_out(TEXT, host, "eth1", ["10.40.0.2"])
     assert told() == ["10.20.0.0/24", "10.30.0.0/24", "10.40.0.0/24"]
-    carry_out(cloudinit.routes([ip_network("10.30.0.0/24")], "10.40.0.3"), host, "eth1")
+    carry_out(cloudinit.routes([ip_network("10.30.0.0/24")], "10.40.0.3"), host, "eth1", ["10.40.0.3"])
     assert told() == ["10.30.0.0/24", "10.40.0.0/24"]
     assert "10.30.0.0/24 via 10.40.0.3" in host.run(["ip", "route"]).stdout
-    carry_out("", host, "eth1")
+    with pytest.raises(LabError, match=r"via 10\.40\.0\.2: .* has its gateway at 10\.40\.0\.3"):
+        carry_out(TEXT, host, "eth1", ["10.40.0.3"])
+    assert told() == ["10.30.0.0/24", "10.40.0.0/24"]
+    carry_out("", host, "eth1", [])
     assert told() == ["10.40.0.0/24"]
-    carry_out("", host, "eth9")  # not linked yet
+    carry_out("", host, "eth9", [])  # not linked yet

@@ -1,16 +1,16 @@
-"""What the stand-ins for DigitalOcean's resources have in common: checks, differences, previews.
+"""What the stand-ins for clouds' resources have in common: checks, differences, previews.
 
-The released plugin is digitalocean/terraform-provider-digitalocean behind pulumi/pulumi-terraform-bridge. Of both come
-these habits: lists of the provider's sets have no order, what the cloud fills in is no difference when the program does
-not say it, a property that is replaced on is in `willReplaceOnChanges` of provider/cmd/pulumi-resource-digitalocean/
-schema.json of pulumi/pulumi-digitalocean, and differences are those from the state, so that drift is undone.
-Stricter than the released one: a name is required, since the bridge's own making of names is not here, and a property
-that the lab's account does not know is refused.
+The released plugins are Terraform providers behind pulumi/pulumi-terraform-bridge. Of both come these habits: lists of
+the provider's sets have no order, what the cloud fills in is no difference when the program does not say it, a default
+that would conflict with what the program says is not written into the inputs and still wanted (pkg/tfbridge/schema.go,
+applyDefaults), a property that is replaced on is in `willReplaceOnChanges` of the plugin's schema.json, and differences
+are those from the state, so that drift is undone. Stricter than the released ones: a property that the lab's account
+does not know is refused, and a name is required where a type of resource makes none itself (pkg/tfbridge/names.go).
 """
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -44,23 +44,33 @@ def not_empty(place: str, value: Any) -> list[Fault]:
     """NoZeroValues in hashicorp/terraform-plugin-sdk v2, helper/validation/meta.go."""
     items = enumerate(value) if isinstance(value, list) else [(None, value)]
     return [
-        (where, f"{_provider_name(where)} must not be {'empty' if item == '' else 'zero'}, got {item}")
+        (where, f"{provider_name(where)} must not be {'empty' if item == '' else 'zero'}, got {item}")
         for index, item in items
         if item in ("", 0) and (where := place if index is None else f"{place}[{index}]")
     ]
 
 
-def _provider_name(place: str) -> str:
+def provider_name(place: str) -> str:
     """`ipRange` as `ip_range`, the name that the provider's texts have."""
     return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", re.split(r"[.\[]", place)[-1]).lower().rstrip("]") or place
 
 
+def missing(place: str, name: str) -> Fault:
+    """A required property is not there (hashicorp/terraform-plugin-sdk v2, helper/schema/schema.go, validate)."""
+    text = f'The argument "{provider_name(name)}" is required, but no definition was found.'
+    return place, f"Missing required argument. {text}"
+
+
 class Bridged(Resource):
-    """One type of resource, from its inputs and from what the API answers."""
+    """One type of resource, from its inputs and from what the API answers.
+
+    Of two that are in `conflicts` the program may say the second one only where it does not say the first.
+    """
 
     input_names = frozenset()
     inputs: ClassVar[tuple[Input, ...]]
     outputs: ClassVar[tuple[str, ...]] = ()  # besides the inputs
+    conflicts: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     # What a type of resource says for itself.
 
@@ -90,17 +100,29 @@ class Bridged(Resource):
         given = {name: value for name, value in inputs.items() if name != "version" and not name.startswith("__")}
         known = {one.name: one for one in self.inputs}
         faults = [(name, f"the lab's account has no {name}") for name in sorted({*given} - {*known})]
+        faults += self._conflicting(given)
+        excluded = {other for one, other in self.conflicts if one in given}
         for one in self.inputs:
             if one.name not in given:
                 if one.required:
-                    missing = f'Missing required argument. The argument "{_provider_name(one.name)}" is required'
-                    faults.append((one.name, f"{missing}, but no definition was found."))
-                elif one.default is not None:
+                    faults.append(missing(one.name, one.name))
+                elif one.default is not None and one.name not in excluded:
                     given[one.name] = one.default
             elif not values.unknown(given[one.name]):
                 faults += self._misfit(one, given[one.name])
                 given[one.name] = _fitted(one.kind, given[one.name])
         return given, [(place, f"{reason}. Examine values at '{call.name}.{place}'.") for place, reason in faults]
+
+    def _conflicting(self, given: Properties) -> Iterator[Fault]:
+        """ConflictsWith (hashicorp/terraform-plugin-sdk v2, helper/schema/schema.go, validateConflictingAttributes)."""
+        for one, other in self.conflicts:
+            if one in given and other in given:
+                text = f'"{provider_name(one)}": conflicts with {provider_name(other)}'
+                yield one, f"Conflicting configuration arguments. {text}"
+
+    def _wanted(self, inputs: Properties) -> Properties:
+        """The inputs with every default."""
+        return {one.name: one.default for one in self.inputs if one.default is not None} | inputs
 
     def _misfit(self, one: Input, value: Value) -> list[Fault]:
         bare = plain(value)
@@ -115,10 +137,11 @@ class Bridged(Resource):
         """What changed against the state; a change anywhere in a property that replaces is one of all of it."""
         was: Properties = {}
         now: Properties = {}
+        wanted = self._wanted(new)
         for one in self.inputs:
-            if one.computed and one.name not in new:
+            if one.computed and one.name not in wanted:
                 continue
-            now |= self._compared(one.name, new)
+            now |= self._compared(one.name, wanted)
             was |= self._compared(one.name, state)
         found = values.differences(was, now)
         whole = {path: re.split(r"[.\[]", path)[0] for path in found}
@@ -149,7 +172,8 @@ class Bridged(Resource):
     async def update(self, call: Call, state: Properties, inputs: Properties, *, preview: bool) -> Properties:
         """Updates; what the cloud has decided stays known in a preview."""
         self.plan(call, plain(inputs))
-        answer = {} if preview else await self.change(call, call.identity, plain(state), plain(inputs))
+        wanted = plain(self._wanted(inputs))
+        answer = {} if preview else await self.change(call, call.identity, plain(state), wanted)
         unsaid = {one.name for one in self.inputs if not one.computed} - {*inputs}
         return {key: state[key] for key in state if key not in unsaid} | self._state(inputs, answer)
 
