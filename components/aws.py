@@ -13,7 +13,7 @@ from pulumi_aws.ec2._inputs import (
 )
 from pulumi_aws.ec2.eip import Eip
 from pulumi_aws.ec2.eip_association import EipAssociation
-from pulumi_aws.ec2.get_ami import get_ami_output
+from pulumi_aws.ec2.get_ami import GetAmiResult
 from pulumi_aws.ec2.instance import Instance
 from pulumi_aws.ec2.network_interface import NetworkInterface
 from pulumi_aws.ec2.route import Route
@@ -24,6 +24,7 @@ from pulumi_aws.vpc.security_group_ingress_rule import SecurityGroupIngressRule
 
 from components.awsvpc import aws_network
 from components.firstcontact import FirstContact
+from components.lookups import Asker
 from components.site import Ground, Machine
 from mesh import cloud
 from mesh.model import Architecture, Aws, Image, IPNetwork, SiteName
@@ -60,7 +61,8 @@ class AwsSite(pulumi.ComponentResource):
         }
         provider = _provider(site.name, aws, self)
         self._options = partial(pulumi.ResourceOptions, parent=self, provider=provider)
-        network = aws_network(site.name, aws, self._tags, self._options())
+        asker = Asker(site.name, aws.region, provider)
+        network = aws_network(site.name, aws, self._tags, asker, self._options())
         self._tables = network.tables
         after_uplink = self._options(depends_on=list(network.uplink))
 
@@ -90,7 +92,7 @@ class AwsSite(pulumi.ComponentResource):
             opts=self._options(depends_on=list(network.uplink), delete_before_replace=True),
         )
         first = FirstContact(site.name, ground.operator_key(), self)
-        instance = self._instance(aws, provider, first)
+        instance = self._instance(aws, asker, first)
 
         self.connection, self.first_connection = first.connections(
             address.public_ip, instance.tags.apply(partial(_user, aws.image))
@@ -147,10 +149,10 @@ class AwsSite(pulumi.ComponentResource):
                     opts=self._options(depends_on=[reached[route.site]]),
                 )
 
-    def _instance(self, aws: Aws, provider: Provider, first: FirstContact) -> Instance:
+    def _instance(self, aws: Aws, asker: Asker, first: FirstContact) -> Instance:
         return Instance(
             f"{self._name}-gateway",
-            ami=_image(aws, provider, self),
+            ami=_image(aws, asker),
             instance_type=aws.instance_type,
             primary_network_interface=InstancePrimaryNetworkInterfaceArgs(network_interface_id=self._interface.id),
             metadata_options=InstanceMetadataOptionsArgs(
@@ -200,21 +202,21 @@ def _provider(site: SiteName, aws: Aws, parent: pulumi.Resource) -> Provider:
     )
 
 
-def _image(aws: Aws, provider: Provider, parent: pulumi.Resource) -> pulumi.Output[str]:
+def _image(aws: Aws, asker: Asker) -> pulumi.Output[str]:
     """The newest image. AWS hides those of its publisher's that are two years old unless it is asked for them too."""
     owner, name, _ = _IMAGES[aws.image]
-    found = get_ami_output(
-        most_recent=True,
-        include_deprecated=True,
-        owners=[owner],
-        filters=[
+    arguments = {
+        "mostRecent": True,
+        "includeDeprecated": True,
+        "owners": [owner],
+        "filters": [
             GetAmiFilterArgs(name="name", values=[name.format(_IN_NAMES[aws.architecture])]),
             GetAmiFilterArgs(name="architecture", values=[aws.architecture]),
             GetAmiFilterArgs(name="virtualization-type", values=["hvm"]),
             GetAmiFilterArgs(name="root-device-type", values=["ebs"]),
         ],
-        opts=pulumi.InvokeOutputOptions(parent=parent, provider=provider),
-    )
+    }
+    found = asker.ask("aws:ec2/getAmi:getAmi", arguments, GetAmiResult)
     return found.apply(lambda image: image.id)
 
 

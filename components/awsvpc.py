@@ -8,10 +8,7 @@ from ipaddress import IPv4Network
 
 import pulumi
 from pulumi_aws.ec2._inputs import GetInstanceTypeOfferingsFilterArgs
-from pulumi_aws.ec2.get_instance_type_offerings import (
-    GetInstanceTypeOfferingsResult,
-    get_instance_type_offerings_output,
-)
+from pulumi_aws.ec2.get_instance_type_offerings import GetInstanceTypeOfferingsResult
 from pulumi_aws.ec2.internet_gateway import InternetGateway
 from pulumi_aws.ec2.route import Route
 from pulumi_aws.ec2.route_table import RouteTable
@@ -19,6 +16,7 @@ from pulumi_aws.ec2.route_table_association import RouteTableAssociation
 from pulumi_aws.ec2.subnet import Subnet
 from pulumi_aws.ec2.vpc import Vpc
 
+from components.lookups import Asker
 from mesh.model import Aws, ExistingVpc
 
 # A made VPC's only subnet, if the VPC is not smaller: the rest of it is its owner's to divide.
@@ -39,7 +37,7 @@ class AwsNetwork:
     uplink: Sequence[pulumi.Resource] = ()
 
 
-def aws_network(site: str, aws: Aws, tags: Mapping[str, str], opts: pulumi.ResourceOptions) -> AwsNetwork:
+def aws_network(site: str, aws: Aws, tags: Mapping[str, str], asker: Asker, opts: pulumi.ResourceOptions) -> AwsNetwork:
     """The network of a site's gateway; a new VPC gets a way to the internet, and one subnet that has it.
 
     The subnet is in a zone that has the instance type: left to choose, AWS may take one that has not, for good.
@@ -59,7 +57,7 @@ def aws_network(site: str, aws: Aws, tags: Mapping[str, str], opts: pulumi.Resou
         f"{site}-subnet",
         vpc_id=made.id,
         cidr_block=str(_first_subnet(vpc.cidr)),
-        availability_zone=_zone(site, aws, opts),
+        availability_zone=_zone(site, aws, asker),
         tags=tags,
         # Another zone would be another subnet, and with it another interface, address and machine.
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["availability_zone"])),
@@ -76,12 +74,13 @@ def aws_network(site: str, aws: Aws, tags: Mapping[str, str], opts: pulumi.Resou
     return AwsNetwork(made.id, subnet.id, (("", table.id),), (internet, way_out, used))
 
 
-def _zone(site: str, aws: Aws, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
-    offered = get_instance_type_offerings_output(
-        location_type="availability-zone",
-        filters=[GetInstanceTypeOfferingsFilterArgs(name="instance-type", values=[aws.instance_type])],
-        opts=pulumi.InvokeOutputOptions(parent=opts.parent, provider=opts.provider),
-    )
+def _zone(site: str, aws: Aws, asker: Asker) -> pulumi.Output[str]:
+    function = "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings"
+    arguments = {
+        "locationType": "availability-zone",
+        "filters": [GetInstanceTypeOfferingsFilterArgs(name="instance-type", values=[aws.instance_type])],
+    }
+    offered = asker.ask(function, arguments, GetInstanceTypeOfferingsResult)
     return offered.apply(partial(_first_zone, site, aws))
 
 

@@ -68,14 +68,14 @@ def test_a_fifth_site_changes_a_peer_its_routes_and_a_rule_at_the_others_and_tak
 
         # Away again: its routes first, and nobody dials what goes away, where no answer would ever come.
         environment.on("usw2", "iptables -I INPUT -p tcp --dport 22 -j DROP")
-        gateway = environment.world.host("usw2")
+        holder = environment.world.host("usw2").pid
         with_it(environment, present=False)
         order = list(done(environment, tmp_path / "removed"))
         assert talk.losses(others) == []
     gone = order.index("usw2-gateway")
     assert order.index("use1-route-10.60.0.0-16") < gone
     assert all(order.index(f"{site}-confirm") < gone for site in ("ams", "fra", "nyc", "use1"))
-    assert not Path(f"/proc/{gateway.pid}").exists()
+    assert not Path(f"/proc/{holder}").exists()
     assert peers(environment) == before
     assert wrong(environment) == set()
     assert held(environment) == held_before
