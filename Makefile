@@ -11,7 +11,7 @@ owned = @trap : INT; status=0; { $(1); } || status=$$?; tools/bootstrap own; exi
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
-up: ## start the sample network in namespaces, bring it up, show who reaches whom; with STACK=prod that of its stack file (root)
+up: ## start the sample network in namespaces, bring it up, show who reaches whom; with STACK=prod another (root)
 	@tools/bootstrap lab up
 	$(call owned,$(python) -m lab up $(STACK))
 

@@ -92,7 +92,7 @@ class AwsSite(pulumi.ComponentResource):
             opts=self._options(depends_on=list(network.uplink), delete_before_replace=True),
         )
         first = FirstContact(site.name, ground.operator_key(), self)
-        instance = self._instance(aws, asker, first)
+        instance = self._instance(aws, asker, first, network.instance_type, reached)
 
         self.connection, self.first_connection = first.connections(
             address.public_ip, instance.tags.apply(partial(_user, aws.image))
@@ -149,11 +149,13 @@ class AwsSite(pulumi.ComponentResource):
                     opts=self._options(depends_on=[reached[route.site]]),
                 )
 
-    def _instance(self, aws: Aws, asker: Asker, first: FirstContact) -> Instance:
+    def _instance(
+        self, aws: Aws, asker: Asker, first: FirstContact, instance_type: pulumi.Input[str], reached: EipAssociation
+    ) -> Instance:
         return Instance(
             f"{self._name}-gateway",
             ami=_image(aws, asker),
-            instance_type=aws.instance_type,
+            instance_type=instance_type,
             primary_network_interface=InstancePrimaryNetworkInterfaceArgs(network_interface_id=self._interface.id),
             metadata_options=InstanceMetadataOptionsArgs(
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
@@ -162,6 +164,8 @@ class AwsSite(pulumi.ComponentResource):
             user_data=first.user_data,
             tags={**self._tags, _IMAGE_TAG: aws.image},
             opts=self._options(
+                # An interface takes no address while its instance is pending (terraform-provider-aws #6189).
+                depends_on=[reached],
                 # An interface is the primary one of one instance at a time.
                 delete_before_replace=True,
                 replacement_trigger=_replacing(aws),

@@ -28,7 +28,7 @@ _PORTS = "1-65535"
 class DigitalOceanSite(pulumi.ComponentResource):
     """The machine of a site on DigitalOcean (`components.site.Machine`).
 
-    A firewall counts for every droplet with the site's tag: it is there before the droplet, which so is never open.
+    A firewall counts for every droplet with the site's tag: it is there before the droplet.
     Peers send to the reserved address, if there is one; the droplet sends from its own in any case.
     """
 

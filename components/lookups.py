@@ -35,6 +35,6 @@ class Asker:
         except Exception as error:
             raise pulumi.RunError(
                 f"wireguard-mesh:sites.{self.site}.aws: AWS does not answer what it offers in {self.region}:"
-                f" {str(error).strip()}; correct 'region', 'profile' or 'role', or the credentials in the environment"
+                f" {str(error).strip()}; see to its 'region', 'image', 'profile' and 'role', and to the credentials"
             ) from None
         return found

@@ -4,7 +4,7 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, TypeAlias, cast
@@ -159,13 +159,17 @@ class Namespace:
         """Kills every process in a private namespace but the one that holds it; gives how many there were."""
         if not self.private:
             raise ValueError(f"{self.name} shares its process ids with others")
-        ended = 0
-        # Again, until nothing is left: one of them may have started another meanwhile.
-        while others := [process for process in _processes_beside(self.pid) if process.alive]:
-            for process in others:
-                process.kill()
-            ended += len(others)
-        return ended
+        return end_all(lambda: _processes_beside(self.pid))
+
+
+def end_all(find: Callable[[], Iterable[Process]]) -> int:
+    """Kills what is found, until nothing is: one may have started another meanwhile. Gives how many there were."""
+    ended = 0
+    while found := [process for process in find() if process.alive]:
+        for process in found:
+            process.kill()
+        ended += len(found)
+    return ended
 
 
 def _processes_beside(pid: int) -> list[Process]:

@@ -100,12 +100,9 @@ class Topology:
     @property
     def digest(self) -> str:
         """The same for equal topologies only. What a machine in a cloud is to be like is no part of it."""
-        bare = (
-            _FORMAT,
-            replace(self, clouds=()),
-            [(site.site, site.kind.region, site.kind.vpc) for site in self.clouds],
-        )
-        return hashlib.sha256(repr(bare).encode()).hexdigest()[:16]
+        clouds = [(site.site, site.kind.region, site.kind.vpc) for site in self.clouds]
+        bare = repr((_FORMAT, replace(self, clouds=()), clouds))
+        return hashlib.sha256(bare.encode()).hexdigest()[:16]
 
     def lan_host(self, network: str) -> LanHost:
         """The host in a network, by its full name `site.network`. Raises KeyError where there is none."""

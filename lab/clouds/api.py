@@ -20,7 +20,7 @@ from lab.namespaces import LabError
 
 # Where the plugins find the socket.
 VARIABLE = "WIREGUARD_MESH_CLOUDS"
-# A call is answered at once; a server that does not answer has ended or hangs.
+# A call waits for those before it, each until the network has followed; a server that takes this long hangs.
 _SECONDS = 120.0
 
 Handler = Callable[[str, str, dict[str, Any]], dict[str, Any]]
@@ -36,7 +36,7 @@ class ApiError(Exception):
 
 
 def call(cloud: Cloud, action: str, /, **arguments: Any) -> dict[str, Any]:
-    """Asks an account for something, and gives its answer. Blocks for a moment.
+    """Asks an account for something, and gives its answer. Blocks until it is there.
 
     Raises ApiError where the cloud refuses, LabError where no lab with clouds is there.
     """
@@ -93,9 +93,9 @@ class Server:
         if self._closing.is_set():
             self._hang_up(connection)
         try:
-            for line in lines:
-                # One that was killed meanwhile does not wait for its answer.
-                with contextlib.suppress(OSError):
+            # One that was killed meanwhile does not wait for its answer, or leaves it unread.
+            with contextlib.suppress(OSError):
+                for line in lines:
                     connection.sendall(self._answer(line))
         finally:
             self._open.discard(connection)

@@ -20,7 +20,7 @@ from lab.clouds import (
 )
 from lab.clouds.api import ApiError
 from lab.clouds.aws_region import Action, Item, Region
-from lab.clouds.aws_regions import NO_SUCH_HOST, REGIONS, no_such_host
+from lab.clouds.aws_region_list import NO_SUCH_HOST, REGIONS, no_such_host
 from lab.clouds.model import Vpc
 from lab.clouds.pool import Pool
 from mesh.model import Image, IPAddress, IPNetwork

@@ -176,6 +176,13 @@ def associate_address(region: Region, arguments: Arguments) -> Item:
         raise invalid(f"The address {private} is not assigned to the network interface {identity}.")
     if attached_gateway(region, interface["VpcId"]) is None:
         raise ApiError("Gateway.NotAttached", f"Network {interface['VpcId']} is not attached to any internet gateway")
+    attachment = interface["Attachment"]
+    if attachment and region.find("instances", attachment["InstanceId"])["State"] == "pending":
+        raise ApiError(
+            "IncorrectInstanceState",
+            f"The pending-instance-creation instance to which '{identity}' is attached is not in a valid state for this"
+            " operation",
+        )
     now = {"NetworkInterfaceId": identity, "PrivateIpAddress": private}
     if now.items() <= address.items():
         return address  # "This is an idempotent operation"

@@ -42,10 +42,15 @@ def _fits(instance_type: str, image: Item) -> None:
         )
 
 
+def _zones(instance_type: str) -> str:
+    """The letters of the zones that have a type: not every one is in all (EC2 User Guide, "Regions and Zones")."""
+    return ZONES[-1:] if instance_type.startswith("c8g.") else ZONES
+
+
 def _is_offered(region: Region, instance_type: str, interface: str) -> None:
     """Raises ApiError where the zone of an interface does not have an instance type."""
     zone = region.find("subnets", region.find("interfaces", interface)["SubnetId"])["AvailabilityZone"]
-    offering = [region.name + letter for letter in ZONES]
+    offering = [region.name + letter for letter in _zones(instance_type)]
     if zone not in offering:
         raise ApiError(
             "Unsupported",
@@ -64,7 +69,7 @@ def describe_instance_type_offerings(region: Region, arguments: Arguments) -> It
     offered = []
     for name in filters["instance-type"]:
         if is_type(name):
-            offered += [(name, region.name + place) for place in ("-lab-1a", *ZONES[::-1])]
+            offered += [(name, region.name + place) for place in ("-lab-1a", *_zones(name)[::-1])]
     return {"InstanceTypeOfferings": [{"InstanceType": name, "Location": place} for name, place in offered]}
 
 
@@ -127,7 +132,7 @@ def run_instances(region: Region, arguments: Arguments) -> Item:
             "MetadataOptions": metadata,
             "RootVolume": root,
             "DisableApiTermination": bool(arguments.get("DisableApiTermination")),
-            "State": "running",
+            "State": "pending",
             "Tags": tags,
         },
     )
@@ -136,6 +141,15 @@ def run_instances(region: Region, arguments: Arguments) -> Item:
         "DeviceIndex": 0,
         "DeleteOnTermination": bool(arguments.get("DeleteOnTermination")),
     }
+    return instance
+
+
+@action("InstanceId")
+def describe_instances(region: Region, arguments: Arguments) -> Item:
+    """DescribeInstances, of one: it is running by the time that somebody asks."""
+    instance = region.find("instances", arguments["InstanceId"])
+    if instance["State"] == "pending":
+        instance["State"] = "running"
     return instance
 
 
@@ -215,6 +229,7 @@ def terminate_instances(region: Region, arguments: Arguments) -> Item:
 ACTIONS: Mapping[str, Action] = {
     "DescribeInstanceTypeOfferings": describe_instance_type_offerings,
     "RunInstances": run_instances,
+    "DescribeInstances": describe_instances,
     "StopInstances": stop_instances,
     "StartInstances": start_instances,
     "ModifyInstanceAttribute": modify_instance_attribute,

@@ -49,7 +49,7 @@ def _machines(region: Region, vpc: str) -> Iterator[CloudMachine]:
                 (MAKERS[instance["Image"]].user,),
                 # without the metadata service cloud-init has nobody to ask
                 instance["UserData"] if instance["MetadataOptions"]["HttpEndpoint"] == "enabled" else "",
-                (_link(region, interface, on=instance["State"] == "running"),),
+                (_link(region, interface, on=instance["State"] != "stopped"),),
             )
 
 
@@ -109,5 +109,5 @@ def _routes(region: Region, table: Item) -> Iterator[tuple[IPNetwork, str]]:
                 yield destination, INTERNET
         elif interface := region.of("interfaces").get(route["NetworkInterfaceId"]):
             attachment = interface["Attachment"]
-            if attachment and region.find("instances", attachment["InstanceId"])["State"] == "running":
+            if attachment and region.find("instances", attachment["InstanceId"])["State"] != "stopped":
                 yield destination, attachment["InstanceId"]

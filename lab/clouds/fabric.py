@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 from lab.clouds import routers, state
 from lab.clouds.boot import boot, boot_again
-from lab.clouds.boots import Boot, call_off
+from lab.clouds.launching import Boot, call_off
 from lab.clouds.model import CloudMachine, Link, Vpc
 from lab.clouds.wiring import ROLE, Surroundings, Wiring
-from lab.namespaces import LabError, Namespace, launch, marked
+from lab.namespaces import LabError, Namespace, Process, end_all, launch, marked
 from mesh.model import SiteName
 
 _SECONDS_FOR_BOOTS = 60.0
@@ -34,22 +34,18 @@ class Fabric:
     def apply(self, vpcs: Sequence[Vpc]) -> None:
         """Makes the network what the accounts declare now; what is the same already is left alone, flows included.
 
-        Machines that are new, or were stopped, begin to boot. Raises LabError where the lab cannot follow: then what
-        was wanted before is still wanted. What cannot be had at all is refused before anything is done.
+        Machines that are new, or were stopped, begin to boot. What cannot be had at all is refused before anything is
+        done. Raises LabError where the lab cannot follow: a part may be in place then, until the next call, which can
+        be one for what was there before.
         """
-        if self._closed:
-            raise LabError("the lab is about to end, and its clouds with it")
         self._wiring.check(vpcs)
         call_off(one for one in self._boots.values() if not _is_on(vpcs, one.machine))
         with self._lock:
-            before, self._wanted = self._wanted, tuple(vpcs)
+            if self._closed:
+                raise LabError("the lab is about to end, and its clouds with it")
+            self._wanted = tuple(vpcs)
             try:
                 self._follow()
-            except BaseException:
-                self._wanted = before
-                with contextlib.suppress(LabError):
-                    self._follow()
-                raise
             finally:
                 self._begin_boots()
 
@@ -58,13 +54,7 @@ class Fabric:
 
         A machine whose boot was cut short boots anew; what that process had begun and not noted is ended.
         """
-        noted = {place.pid for place in self._places()}
-        found = list(marked(self._around.directory.name, ROLE))
-        # Some are held by a child of the process that made them, which waits for it.
-        kept = noted | {parent for process, parent in found if process.pid in noted}
-        for process, _ in found:
-            if process.pid not in kept:
-                process.kill()
+        end_all(self._strays)
         for name, machine in list(self._state.machines.items()):
             if not machine.booted and not machine.installed:
                 self._end_machine(name)
@@ -84,14 +74,18 @@ class Fabric:
         """From here on this process changes nothing: no machine boots any more, and no file is written."""
         self._closed = True
         call_off(self._boots.values())
+        # A change that is at work may begin more until it is over.
+        with self._lock:
+            begun = self._boots.values()
+        call_off(begun)
 
     def gateway(self, site: SiteName | str) -> Namespace:
         """The namespace of a site's present gateway. Raises LabError where there is none."""
         with self._lock:
-            found = [each for each in _machines(self._wanted) if each.site == site and each.id in self._state.machines]
+            found = self._gateway(site)
             if not found:
                 raise LabError(f"{site} has no gateway in its cloud now")
-            return self._state.machines[found[-1].id].place.namespace
+            return self._state.machines[found[1].id].place.namespace
 
     def router(self, vpc: str) -> Namespace:
         """The namespace of a VPC's router. Raises KeyError where there is none."""
@@ -100,8 +94,14 @@ class Fabric:
     def gateway_links(self, site: SiteName | str) -> tuple[Link, ...]:
         """The links of a site's present gateway into its VPC; none where there is no gateway."""
         with self._lock:
-            found = [(vpc, each) for vpc in self._wanted for each in vpc.machines if each.site == site]
-            return tuple(link for vpc, each in found[-1:] for link in each.links if routers.inside(vpc, link))
+            found = self._gateway(site)
+            return tuple(link for link in found[1].links if routers.inside(found[0], link)) if found else ()
+
+    def _gateway(self, site: SiteName | str) -> tuple[Vpc, CloudMachine] | None:
+        """The latest of a site's machines that are in the network, and its VPC."""
+        there = self._state.machines
+        found = [(vpc, each) for vpc in self._wanted for each in vpc.machines if each.site == site and each.id in there]
+        return found[-1] if found else None
 
     def _save(self) -> None:
         self._state.save(self._path)
@@ -110,6 +110,14 @@ class Fabric:
         there = self._state
         machines = [machine.place for machine in there.machines.values()]
         return [*machines, *(router.place for router in there.routers.values())]
+
+    def _strays(self) -> list[Process]:
+        """What another process had begun and not noted."""
+        noted = {place.pid for place in self._places()}
+        found = list(marked(self._around.directory.name, ROLE))
+        # Some are held by a child of the process that made them, which waits for it.
+        kept = noted | {parent for process, parent in found if process.pid in noted}
+        return [process for process, _ in found if process.pid not in kept]
 
     def _follow(self) -> None:
         """Ends, stops and starts what is to be so, with the links and chains that go with it."""
@@ -147,7 +155,7 @@ class Fabric:
         self._boots = {name: one for name, one in self._boots.items() if one.runs}
         for machine in _machines(self._wanted):
             noted = self._state.machines.get(machine.id)
-            if machine.on and machine.id not in self._boots and not (noted and noted.booted) and not self._closed:
+            if machine.on and machine.id not in self._boots and not (noted and noted.booted):
                 self._boots[machine.id] = Boot(machine, self._boot)
 
     def _boot(self, one: Boot) -> None:

@@ -1,13 +1,13 @@
 """Where the lab's own hosts lie in the clouds' VPCs, and how an end of a link comes up. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_interface
 
 from lab.clouds.model import Link, Vpc
 from lab.clouds.routers import UPLINK, inside, own_end
 from lab.topology import ROUTER, UNNUMBERED, CloudSite, IPInterface, LanHost
-from mesh.model import ExistingVpc, IPAddress, NewVpc
+from mesh.model import ExistingVpc, IPAddress, IPNetwork, NewVpc
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +41,28 @@ def vpcs_of_sites(vpcs: Sequence[Vpc], sites: Iterable[CloudSite], known: Mappin
 
 
 def host_end(vpc: Vpc, host: LanHost) -> End | None:
-    """The link of a host that lies in a VPC; None where the VPC has no subnet for it.
+    """The link of a host that lies in a VPC; None where a VPC that has subnets has none for it, and no gateway either.
 
     In a VPC with route tables its default routes are the router's, and the tables decide; in one without, a host has no
-    route beyond the VPC but what it is told.
+    route beyond the VPC but what it is told. A network beside the gateway's subnet is one that somebody added and gave
+    the gateway's route table, as docs/clouds.md tells whoever fills a VPC that was made.
     """
+    vpc = replace(vpc, subnets=(*vpc.subnets, *_added(vpc, host)))
     tables = {table for subnet, table in vpc.subnets if any(address.ip in subnet for address in host.addresses)}
     addresses = tuple(address for each in host.addresses if (address := _in_subnet(vpc, each)))
     if not addresses or (vpc.cloud == "aws" and not tables):
         return None
     link = Link(host.bridge, addresses, internet=False, table=next(iter(tables), None))
     return End(host.role, link, default=vpc.cloud == "aws")
+
+
+def _added(vpc: Vpc, host: LanHost) -> Iterator[tuple[IPNetwork, str | None]]:
+    site = host.network.partition(".")[0]
+    tables = [link.table for machine in vpc.machines if machine.site == site for link in machine.links if link.table]
+    for address in host.addresses if tables else ():
+        known = any(address.ip in subnet for subnet, _ in vpc.subnets)
+        if not known and any(address.ip in cidr for cidr in vpc.cidrs):
+            yield address.network, tables[0]
 
 
 def _in_subnet(vpc: Vpc, address: IPInterface) -> IPInterface | None:

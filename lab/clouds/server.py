@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -44,8 +43,6 @@ class Clouds:
         self._around = around
         self._path = around.directory / "clouds.json"
         self._pools = pools
-        self._one_at_a_time = threading.RLock()
-        self._closed = False
         self._books = {cloud: self._open(cloud, text) for cloud, text in self._kept().items()}
         if not self._path.exists():
             self._seed(around)
@@ -58,10 +55,8 @@ class Clouds:
             raise
 
     def close(self) -> None:
-        """Refuses every call from here on, after the one that is at work, and ends the boots of machines."""
-        self._closed = True
-        with self._one_at_a_time:
-            self._fabric.close()
+        """From here on nothing changes: every call that would change anything is refused, and no machine boots."""
+        self._fabric.close()
 
     def _kept(self) -> dict[Cloud, str]:
         if not self._path.exists():
@@ -91,25 +86,22 @@ class Clouds:
         return tuple(vpc for books in self._books.values() for vpc in books.account.networks())
 
     def call(self, cloud: Cloud, action: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Does what a plugin asks of an account, and makes the network follow.
+        """Does what a plugin asks of an account, and makes the network follow. For one thread at a time.
 
         Raises ApiError where the cloud refuses, and LabError where the lab cannot follow; then nothing is changed.
         """
-        with self._one_at_a_time:
-            if self._closed:
-                raise LabError("the lab is about to end, and its clouds with it")
-            books = self._books[cloud]
-            before = json.dumps(books.state)
-            try:
-                result = books.account.call(action, arguments)
-                if json.dumps(books.state) != before:
-                    self._fabric.apply(self._networks())
-                    self._save()
-            except BaseException:
-                if json.dumps(books.state) != before:
-                    self._take_back(cloud, before)
-                raise
-            return result
+        books = self._books[cloud]
+        before = json.dumps(books.state)
+        try:
+            result = books.account.call(action, arguments)
+            if json.dumps(books.state) != before:
+                self._fabric.apply(self._networks())
+                self._save()
+        except BaseException:
+            if json.dumps(books.state) != before:
+                self._take_back(cloud, before)
+            raise
+        return result
 
     def _take_back(self, cloud: Cloud, before: str) -> None:
         """The account as it was, and of the network what can be."""

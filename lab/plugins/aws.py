@@ -5,7 +5,7 @@ import json
 import re
 from typing import Any
 
-from lab.clouds.aws_regions import REGIONS, no_such_host
+from lab.clouds.aws_region_list import REGIONS, no_such_host
 from lab.plugins.aws_addresses import Eip, EipAssociation, NetworkInterface
 from lab.plugins.aws_groups import SecurityGroup, SecurityGroupEgressRule, SecurityGroupIngressRule
 from lab.plugins.aws_instances import Instance, get_ami, get_instance_type_offerings

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from lab.clouds import api
 from lab.clouds.api import ApiError
 from lab.clouds.aws_region import ACCOUNT
-from lab.clouds.aws_regions import NO_SUCH_HOST
+from lab.clouds.aws_region_list import NO_SUCH_HOST
 from lab.namespaces import LabError
 from lab.plugins.bridged import Bridged, Fault, Input, missing, provider_name
 from lab.plugins.calls import Call, RefusedError
@@ -81,6 +81,7 @@ class Ec2(Bridged):
     deletes: ClassVar[str] = ""
     describes: ClassVar[str] = "Describe"
     describes_by: ClassVar[str] = "ResourceId"
+    pause: ClassVar[float] = 0.0  # seconds from the action that creates to the first look
     names: ClassVar[Mapping[str, str]]
     later: ClassVar[tuple[str, ...]] = ()
     exactly_one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
@@ -149,6 +150,7 @@ class Ec2(Bridged):
         identity = str(item[self.identity])
         if self.later:
             await self.apply(identity, self.told(item, inputs["region"]), inputs)
+        await asyncio.sleep(self.pause)
         return identity, await self.look(call, identity, inputs) or {}
 
     async def look(self, call: Call, identity: str, state: dict[str, Any]) -> dict[str, Any] | None:  # noqa: ARG002

@@ -62,6 +62,8 @@ class Instance(Ec2):
 
     noun, resource, identity = "EC2 Instance", "instance", "InstanceId"
     creates, deletes = "RunInstances", "TerminateInstances"
+    describes, describes_by = "DescribeInstances", "InstanceId"
+    pause = 0.5  # the provider waits longer, and meanwhile others of its resources are made
     inputs = (
         Input("ami", computed=True, replaces=True),
         Input("instanceType", computed=True),

@@ -173,7 +173,7 @@ class AwsPart(CloudPart):
         default="arm64", description="Its processors' architecture, which its type has to fit."
     )
     image: ImageName = Field(
-        default="debian-12", description="What it runs. It is looked up once: a newer image replaces no instance."
+        default="debian-12", description="What it runs: the newest when it is made. A newer image replaces no instance."
     )
     generation: Generation = Field(
         default=1, description="Raise it to replace the instance by a new one, with the present image and user data."

@@ -27,6 +27,8 @@ from mesh.config.values import text
 from mesh.model import DigitalOcean, NewVpc, Secret
 
 _PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))  # RFC 1918
+# docs.digitalocean.com/products/networking/vpc/concepts/plan-your-network, and the release note of 10.229.0.0/16.
+_INTERNAL = tuple(map(IPv4Network, ("10.229.0.0/16", "10.244.0.0/16", "10.245.0.0/16", "10.246.0.0/24")))
 _OWN_TAGS = "wireguard-mesh:"  # how the tags begin by which the program's firewalls find their droplets
 _LONGEST_TAG = 255
 
@@ -145,6 +147,12 @@ class DigitalOceanPart(CloudPart):
                 ("vpc_cidr",),
                 f"{self.vpc_cidr} is not private; DigitalOcean takes 10.0.0.0/8, 172.16.0.0/12 and 192.168.0.0/16",
             )
+        for internal in _INTERNAL:
+            if self.vpc_cidr and self.vpc_cidr.overlaps(internal):
+                message = (
+                    f"{self.vpc_cidr} overlaps {internal}, which DigitalOcean keeps for itself; take another range"
+                )
+                yield ("vpc_cidr",), message
         lowered = [each.lower() for each in self.tags or ()]
         for index, each in enumerate(self.tags or ()):
             if each.lower() in lowered[:index]:

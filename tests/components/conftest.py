@@ -40,11 +40,14 @@ class Recorder(Mocks):
         self.every_urn: list[str] = []
         self.calls: list[MockCallArgs] = []
         self.zones = ["us-east-1f", "us-east-1b", "us-east-1-bos-1a", "us-east-1c"]
+        self.zone: str | None = None  # where a subnet that was made before is, whatever it would be made in now
         self.hooks: dict[str, pulumi.ResourceHook] = {}
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.registered.append(args)
         outputs = {**args.inputs, **ELSEWHERE.get(args.typ, {}), **ADDRESSES.get(args.name, {})}
+        if args.typ == "aws:ec2/subnet:Subnet" and self.zone:
+            outputs["availabilityZone"] = self.zone
         if args.typ == "pulumi:index:Stash":
             outputs["output"] = outputs["input"]
         return DROPLET if args.typ == "digitalocean:index/droplet:Droplet" else f"{args.name}-id", outputs

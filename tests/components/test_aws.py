@@ -170,6 +170,20 @@ def test_the_interface_forwards_and_has_ipv6_only_where_a_network_has(recorder: 
     assert "sourceDestCheck" in recorder.requests["use1-gateway"].ignoreChanges
 
 
+def test_an_address_comes_to_the_interface_before_an_instance_does(recorder: Recorder) -> None:
+    build(joined(NYC, use1(), usw2()))
+    for site in ("use1", "usw2"):
+        assert f"{site}-address-of-interface" in recorder.after(f"{site}-gateway")
+
+
+def test_a_zone_that_lacks_the_type_is_told_with_those_that_have_it(recorder: Recorder) -> None:
+    recorder.zone = "us-east-1f"
+    recorder.zones = ["us-east-1b", "us-east-1c"]
+    expected = r"instance_type: t4g\.nano: us-east-1f, where .* does not have this type, but us-east-1b, us-east-1c do"
+    with pytest.raises(pulumi.RunError, match=expected):
+        build(joined(NYC, use1()))
+
+
 def test_the_address_belongs_to_the_interface_and_so_outlives_the_instance(recorder: Recorder) -> None:
     build(three_kinds())
     assert recorder.inputs("use1-address-of-interface") == {

@@ -51,6 +51,7 @@ def test_what_machines_are_told_is_valid(judge: CloudInit, text: str) -> None:
         (ROUTES, "  - path:", "  - file:", "'path' is a required property"),
         (ROUTES, "runcmd:\n", "runcmd: reboot\nbootcmd:\n", "is not of type 'array'"),
     ],
+    ids=["kind of key", "flag", "list", "name", "object", "first line", "property", "commands"],
 )
 def test_a_broken_one_is_refused(judge: CloudInit, text: str, right: str, wrong: str, fault: str) -> None:
     assert right in text

@@ -139,6 +139,7 @@ def test_a_host_key_of_another_kind_is_refused(curve: ec.EllipticCurve) -> None:
         OPERATOR_PUBLIC + " # comment",
         'command="true" ' + OPERATOR_PUBLIC,
     ],
+    ids=["nothing", "type alone", "private", "more lines", "end of line", "comment", "options"],
 )
 def test_an_authorized_key_that_is_more_than_a_key_is_refused_without_showing_it(key: str) -> None:
     with pytest.raises(ValueError, match=r"^the authorized key is not written as `type base64`$"):

@@ -19,7 +19,9 @@ def counted(at: Namespace, port: int, protocol: str = "tcp") -> Iterator[Callabl
 
     def count() -> int:
         saved = "".join(at.run([f"{program}-save", "-c", "-t", "raw"]).stdout for program in _PROGRAMS)
-        return sum(map(int, re.findall(rf"^\[(\d+):\d+\] -A PREROUTING .*--dport {port}$", saved, re.MULTILINE)))
+        counts = re.findall(rf"^\[(\d+):\d+\] -A PREROUTING -p {protocol} .*--dport {port}$", saved, re.MULTILINE)
+        assert len(counts) == len(_PROGRAMS), f"the rules are not told as they were a moment ago:\n{saved}"
+        return sum(map(int, counts))
 
     try:
         yield count

@@ -11,6 +11,7 @@ from tests.lab.clouds.aws_things import (
     address,
     associated,
     group,
+    image,
     instance,
     interface,
     public_interface,
@@ -55,6 +56,14 @@ def _associate(bench: Bench, *, internet: bool = True, allocation: str | None = 
     inner = public_interface(bench) if internet else interface(bench)
     allocated = allocation or address(bench).id
     bench.make("EipAssociation", allocationId=allocated, networkInterfaceId=inner.id)
+
+
+def _associate_late(bench: Bench, *, running: bool) -> None:
+    one, inner = address(bench), public_interface(bench)
+    made = bench.ec2("RunInstances", ImageId=image(bench), InstanceType="t4g.nano", NetworkInterfaceId=inner.id)
+    if running:
+        bench.ec2("DescribeInstances", InstanceId=made["InstanceId"])
+    bench.make("EipAssociation", allocationId=one.id, networkInterfaceId=inner.id)
 
 
 def _associate_twice(bench: Bench, **more: Any) -> None:
@@ -124,6 +133,14 @@ ROWS = (
         f"{ERRORS}: ensure that an internet gateway is attached to the relevant VPC; aws-samples/cfn101-workshop #165",
         lambda bench: _associate(bench, internet=False),
         _associate,
+    ),
+    Row(
+        "address of a pending instance",
+        "an Elastic IP address for an interface whose instance is pending",
+        "IncorrectInstanceState",
+        "hashicorp/terraform-provider-aws #6189, #19699",
+        lambda bench: _associate_late(bench, running=False),
+        lambda bench: _associate_late(bench, running=True),
     ),
     Row(
         "no such address",

@@ -151,6 +151,22 @@ ROWS = (
         lambda bench: ingress(bench, cidrIpv4="198.51.100.0/24"),
     ),
     Row(
+        "IPv6 as an IPv4 source",
+        "a rule whose IPv4 source is an IPv6 block",
+        '"2001:db8::/32" is not a valid IPv4 CIDR block',
+        f"{RULE}, cidr_ipv4: IPv4CIDRNetworkAddress",
+        lambda bench: ingress(bench, cidrIpv4="2001:db8::/32"),
+        lambda bench: ingress(bench, cidrIpv4=None, cidrIpv6="2001:db8::/32"),
+    ),
+    Row(
+        "IPv4 as an IPv6 source",
+        "a rule whose IPv6 source is an IPv4 block",
+        '"198.51.100.0/24" is not a valid IPv6 CIDR block',
+        f"{RULE}, cidr_ipv6: IPv6CIDRNetworkAddress",
+        lambda bench: ingress(bench, cidrIpv4=None, cidrIpv6="198.51.100.0/24"),
+        lambda bench: ingress(bench, cidrIpv4="198.51.100.0/24"),
+    ),
+    Row(
         "rule of no group",
         "a rule of a security group that does not exist",
         "InvalidGroup.NotFound: The security group 'sg-0123456789abcdef0' does not exist",

@@ -165,6 +165,14 @@ ROWS = (
         lambda bench: _previewed(bench, metadataOptions={"httpPutResponseHopLimit": 64}),
     ),
     Row(
+        "no hop",
+        "a hop limit of 0 for the instance metadata",
+        "expected metadata_options.0.http_put_response_hop_limit to be in the range (1 - 64), got 0",
+        f"{PROVIDER}ec2_instance.go, metadata_options.http_put_response_hop_limit: IntBetween(1, 64)",
+        lambda bench: _previewed(bench, metadataOptions={"httpPutResponseHopLimit": 0}),
+        lambda bench: _previewed(bench, metadataOptions={"httpPutResponseHopLimit": 1}),
+    ),
+    Row(
         "metadata for far away, at EC2",
         "RunInstances with metadata that travel 65 hops",
         "InvalidParameterValue: Value (65) for parameter HttpPutResponseHopLimit is invalid.",

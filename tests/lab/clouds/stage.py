@@ -177,8 +177,8 @@ class Stage:
         self.directory = directory
         directory.mkdir()
         self._keeper = Keeper(directory.name)
-        self.internet = self._launch("internet", "internet")
-        self.outside = self._launch("outside", "gateway")
+        self.internet = self.launch("internet", "internet")
+        self.outside = self.launch("outside", "gateway")
         public = tuple(ip_address(address) for address in (OUTSIDE, outside) if address)
         self.internet.ip(
             [
@@ -194,9 +194,9 @@ class Stage:
         self.hosts = {
             "use1": (
                 _host("use1.vpc", "ens5", f"{HOST}/24", *filter(None, [host])),
-                self._launch("lan-use1.vpc", "host"),
+                self.launch("lan-use1.vpc", "host"),
             ),
-            "fra": (_host("fra.vpc", "eth1", "10.40.0.10/24"), self._launch("lan-fra.vpc", "host")),
+            "fra": (_host("fra.vpc", "eth1", "10.40.0.10/24"), self.launch("lan-fra.vpc", "host")),
         }
         self.told: list[str] = []
         self.fabric = self.another()
@@ -208,7 +208,8 @@ class Stage:
         )
         return Fabric(around, self.told.append)
 
-    def _launch(self, role: str, kind: Any) -> Namespace:
+    def launch(self, role: str, kind: Any) -> Namespace:
+        """One more of the lab's machines."""
         return launch(self._keeper.processes[0], self.directory, role, kind, role)
 
     def host(self, site: str) -> Namespace:

@@ -1,5 +1,6 @@
 """The clouds' socket: answers, refusals, many callers at once, and callers without a lab."""
 
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -14,8 +15,6 @@ from lab.clouds.api import VARIABLE, ApiError, Server, call
 from lab.clouds.pool import Pool
 from lab.namespaces import LabError
 
-seen: list[str] = []
-
 
 def handle(cloud: str, action: str, arguments: dict[str, Any]) -> dict[str, Any]:
     match action:
@@ -23,8 +22,6 @@ def handle(cloud: str, action: str, arguments: dict[str, Any]) -> dict[str, Any]
             raise ApiError("InvalidVpcID.NotFound", f"The vpc ID '{arguments['id']}' does not exist")
         case "Break":
             raise KeyError("groups")
-    seen.append(f"begin {action}")
-    seen.append(f"end {action}")
     return {"cloud": cloud, "action": action, **arguments}
 
 
@@ -58,12 +55,38 @@ def test_a_fault_of_the_lab_itself_is_told_and_the_next_call_is_answered(path: P
     assert call("digitalocean", "Read") == {"cloud": "digitalocean", "action": "Read"}
 
 
-def test_calls_at_once_are_done_one_after_the_other(path: Path) -> None:
-    seen.clear()
-    with ThreadPoolExecutor(max_workers=40) as pool:
-        answers = list(pool.map(lambda number: call("aws", f"Call{number}"), range(40)))
-    assert [answer["action"] for answer in answers] == [f"Call{number}" for number in range(40)]
-    assert all(seen[at].split()[1] == seen[at + 1].split()[1] for at in range(0, 80, 2))
+def test_calls_at_once_are_done_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "held.sock"))
+    first, another, go_on = threading.Event(), threading.Event(), threading.Event()
+    seen: list[str] = []
+
+    def hold(_cloud: str, action: str, _arguments: dict[str, Any]) -> dict[str, Any]:
+        (another if first.is_set() else first).set()
+        seen.append(action)
+        assert go_on.wait(10)
+        seen.append(action)
+        return {"action": action}
+
+    names = [f"Call{number}" for number in range(40)]
+    with Server(tmp_path / "held.sock", hold), ThreadPoolExecutor(max_workers=40) as pool:
+        calls = [pool.submit(call, "aws", name) for name in names]
+        assert first.wait(10)
+        meanwhile = another.wait(0.3)
+        go_on.set()
+        assert [each.result()["action"] for each in calls] == names
+    assert not meanwhile
+    assert seen[0::2] == seen[1::2]
+
+
+def test_one_that_is_killed_before_it_reads_its_answer_is_no_fault(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Server(tmp_path / "left.sock", handle), socket.socket(socket.AF_UNIX) as killed:
+        killed.connect(str(tmp_path / "left.sock"))
+        killed.sendall(b'{"cloud": "aws", "action": "Read", "arguments": {}}\n')
+        assert select.select([killed], [], [], 10)[0]
+        killed.close()
+    assert capsys.readouterr().err == ""
 
 
 def test_without_a_lab_a_call_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

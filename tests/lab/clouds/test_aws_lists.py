@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.clouds.aws_regions import REGIONS
+from lab.clouds.aws_region_list import REGIONS
 from lab.clouds.aws_types import ARM64, X86_64
 
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from lab.clouds import fabric
+from lab import namespaces
+from lab.clouds import fabric, wiring
 from lab.clouds.api import VARIABLE, ApiError, call
 from lab.clouds.boot import boot
+from lab.clouds.launching import Boot, call_off
 from lab.namespaces import LabError, Namespace
 from lab.world import World
 from tests.lab.clouds.stage import Stage, aws, instance, stage
@@ -85,6 +87,34 @@ def test_a_lab_that_stops_while_machines_boot_leaves_nothing(
     assert not (tmp_path / "base").exists()
 
 
+def test_a_boot_that_is_called_off_in_time_does_nothing() -> None:
+    begun: list[Boot] = []
+    boot_of_one = Boot(instance(), begun.append)
+    call_off([boot_of_one])
+    assert not boot_of_one.runs
+    assert begun == []
+
+
+def test_a_change_that_is_at_work_is_over_when_the_end_is(lab: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = Held(namespaces.launch)
+    monkeypatch.setattr(wiring, "launch", held)
+    changing = threading.Thread(target=lab.fabric.apply, args=([aws(instance())],))
+    changing.start()
+    assert held.begun.wait(10)
+    ending = threading.Thread(target=lab.fabric.close)
+    ending.start()
+    assert until(lambda: lab.fabric._closed)
+    ending.join(0.3)
+    assert ending.is_alive()
+    held.go_on.set()
+    ending.join(20)
+    changing.join(0)
+    assert not changing.is_alive()
+    assert not any(one.runs for one in lab.fabric._boots.values())
+    with pytest.raises(LabError, match="about to end"):
+        lab.fabric.apply([])
+
+
 def test_a_machine_that_does_not_boot_in_time_is_told_with_what_it_is_at(
     lab: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,6 +122,7 @@ def test_a_machine_that_does_not_boot_in_time_is_told_with_what_it_is_at(
     monkeypatch.setattr(fabric, "boot", held)
     monkeypatch.setattr(fabric, "_SECONDS_FOR_BOOTS", 1.0)
     lab.fabric.apply([aws(instance())])
+    assert held.begun.wait(10)
     lab.fabric.settle()
     assert lab.told == ["use1 (i-1) has not booted within 1 s; it is at: what its user data says"]
     held.go_on.set()

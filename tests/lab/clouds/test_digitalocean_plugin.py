@@ -82,6 +82,15 @@ def test_secrets_stay_wrapped_in_every_answer(bench: Bench) -> None:
     assert "10.0.0.0/99" not in str(error.value)
 
 
+def test_what_is_refused_of_a_rule_with_a_secret_in_it_does_not_show_it(bench: Bench) -> None:
+    told = rule("22") | {"protocol": secret("hidden")}
+    assert bench.check("Firewall", {"name": "a", "inboundRules": [told]})[1] == {
+        "inboundRules[0].protocol": "the secret value is not valid. Examine values at 'it.inboundRules[0].protocol'."
+    }
+    open_one = bench.check("Firewall", {"name": "a", "inboundRules": [told | {"protocol": "gre"}]})[1]
+    assert "got gre" in open_one["inboundRules[0].protocol"]
+
+
 def test_the_token_may_come_from_the_environment(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.configure()
     with pytest.raises(RefusedError, match="401"):
@@ -207,6 +216,7 @@ def test_a_firewall_without_rules_is_refused_in_a_preview_already(bench: Bench) 
         ("Droplet", {"sshKeys": [""]}, "sshKeys[0]", "must not be empty"),
         ("Firewall", {"inboundRules": [{"portRange": "22"}]}, "inboundRules[0].protocol", '"protocol" is required'),
         ("Firewall", {"inboundRules": [rule("22", "")]}, "inboundRules[0].sourceAddresses[0]", "must not be empty"),
+        ("ReservedIpAssignment", {"dropletId": 0}, "dropletId", "droplet_id must not be zero, got 0"),
         ("ReservedIpAssignment", {"ipAddress": "::1"}, "ipAddress", "to contain a valid IPv4 address, got: ::1"),
     ],
 )

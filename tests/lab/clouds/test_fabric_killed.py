@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address, ip_network
@@ -11,11 +12,12 @@ from typing import Any
 import pytest
 
 from lab import namespaces
+from lab.clouds import fabric
 from lab.clouds.fabric import Fabric
 from lab.clouds.model import INTERNET, Vpc
 from lab.clouds.state import State
 from lab.clouds.wiring import ROLE
-from lab.namespaces import LabError, Namespace, Process, marked
+from lab.namespaces import LabError, Namespace, Process, end_all, marked
 from tests.lab.clouds.stage import (
     DROPLET,
     EIP,
@@ -56,18 +58,18 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield begun
 
 
-def killed_after(commands: int, fabric: Fabric, wanted: tuple[Vpc, ...]) -> bool:
+def killed_after(commands: int, changing: Fabric, wanted: tuple[Vpc, ...]) -> bool:
     """Has another process apply it, which is killed after so many commands; False where that was done by then."""
     child = os.fork()
     if child == 0:
         try:
-            _apply_and_die(commands, fabric, wanted)
+            _apply_and_die(commands, changing, wanted)
         finally:
             os._exit(0)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
-def _apply_and_die(commands: int, fabric: Fabric, wanted: tuple[Vpc, ...]) -> None:
+def _apply_and_die(commands: int, changing: Fabric, wanted: tuple[Vpc, ...]) -> None:
     left = iter(range(commands))
 
     def counted(carry_out: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,8 +83,8 @@ def _apply_and_die(commands: int, fabric: Fabric, wanted: tuple[Vpc, ...]) -> No
     # What it tells the kernel, and what it notes.
     namespaces.run = counted(namespaces.run)
     State.save = counted(State.save)  # type: ignore[method-assign]
-    fabric.apply(wanted)
-    fabric.settle()
+    changing.apply(wanted)
+    changing.settle()
 
 
 def check(lab: Stage, wanted: tuple[Vpc, ...]) -> None:
@@ -138,10 +140,52 @@ def test_wherever_it_is_killed_the_next_one_makes_all_of_it(lab: Stage, again: t
     assert commands > 40
 
 
+def test_what_failed_half_way_is_made_whole_by_the_next(lab: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.show(*BEFORE)
+    ip = Namespace.ip
+
+    def refuse(self: Namespace, lines: Any, *options: str, check: bool = True) -> None:
+        if self.name == "cloud-vpc-1" and any(line.startswith("route replace") for line in lines):
+            raise LabError("no such route")
+        ip(self, lines, *options, check=check)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Namespace, "ip", refuse)
+        with pytest.raises(LabError, match="no such route"):
+            lab.fabric.apply(AFTER)
+    lab.show(*AFTER)
+    check(lab, AFTER)
+
+
+def test_what_is_begun_while_others_are_ended_is_ended_too(lab: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = [lab.launch(f"{ROLE}early", "host")]
+
+    def listed(identity: str, role: str) -> list[tuple[Process, int]]:
+        found = list(marked(identity, role))
+        if len(begun) == 1:
+            begun.append(lab.launch(f"{ROLE}late", "host"))
+        return found
+
+    monkeypatch.setattr(fabric, "marked", listed)
+    lab.another().resume([])
+    assert [each.holder.alive for each in begun] == [False, False]
+
+
+def test_all_are_ended_until_none_is_found() -> None:
+    with subprocess.Popen(["sleep", "60"]) as first, subprocess.Popen(["sleep", "60"]) as second:
+        both = [Process.of(each.pid) for each in (first, second)]
+        found = iter([both[:1], both, both])
+        try:
+            assert end_all(lambda: next(found)) == 2
+            assert not any(each.alive for each in both)
+        finally:
+            second.kill()
+
+
 def test_a_link_that_nobody_is_to_have_any_more_is_gone(lab: Stage) -> None:
     lab.show(*BEFORE)
     assert "ens5" in links(lab.host("use1"))
-    lab.show(aws(instance(), subnets=((ip_network("10.10.1.0/24"), "rtb-1"),)))
+    lab.show(aws(instance(table=None), subnets=((ip_network("10.10.1.0/24"), "rtb-1"),)))
     assert links(lab.host("use1")) == ["lo"]
     lab.show(*BEFORE)
     check(lab, BEFORE)

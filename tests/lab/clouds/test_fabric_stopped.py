@@ -111,6 +111,24 @@ def test_a_machine_that_is_started_again_has_its_disk_and_nothing_else(
     lab.show()
 
 
+def test_a_machine_whose_boot_from_its_disk_was_cut_short_begins_that_anew(lab: Stage) -> None:
+    machine = opened(instance())
+    lab.show(aws(machine))
+    old = lab.fabric.gateway("use1")
+    old.write("/etc/wireguard/wg9.conf", TUNNEL, mode=0o600)
+    old.run(["wg-quick", "up", "wg9"])
+    lab.fabric.close()
+    file = lab.directory / "fabric.json"
+    file.write_text(file.read_text().replace('"booted": true', '"booted": false'))
+    lab.fabric = lab.another()
+    lab.fabric.resume([aws(machine)])
+    lab.fabric.settle()
+    assert not lab.told
+    assert "10.98.0.1" in lab.fabric.gateway("use1").run(["ip", "addr", "show", "wg9"]).stdout
+    assert not old.holder.alive
+    lab.show()
+
+
 def test_a_later_process_finds_it_stopped_and_starts_it_again_where_that_was_cut_short(lab: Stage) -> None:
     machine = opened(instance())
     lab.show(aws(machine))

@@ -42,5 +42,5 @@ def test_a_user_who_may_not_ask_is_told_where_and_what_to_do(
     said = f"{refused.failure}{refused.stderr}"
     assert "wireguard-mesh:sites.use1.aws: AWS does not answer what it offers in us-east-1: " in said
     assert "You are not authorized to perform this operation." in said
-    assert "; correct 'region', 'profile' or 'role', or the credentials in the environment" in said
+    assert "; see to its 'region', 'image', 'profile' and 'role', and to the credentials" in said
     assert "Traceback" not in said

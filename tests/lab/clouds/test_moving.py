@@ -10,7 +10,7 @@ from tests.lab.environment import Environment, clouds
 
 pytestmark = pytest.mark.lab
 
-INTERNAL, OTHER, ELSEWHERE = "10.244.0.0/16", "10.41.0.0/24", "10.42.0.0/24"  # the first is DigitalOcean's own
+INTERNAL, OTHER, ELSEWHERE = "10.19.0.0/16", "10.41.0.0/24", "10.42.0.0/24"  # the first is DigitalOcean's own in fra1
 
 
 def test_another_vpc_is_made_first_and_a_refusal_destroys_nothing(start: Start) -> None:

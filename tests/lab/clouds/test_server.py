@@ -13,6 +13,7 @@ import pytest
 
 from lab.clouds.api import VARIABLE, ApiError, call
 from lab.clouds.model import Vpc
+from lab.clouds.wiring import Wiring
 from lab.deployment import CHECKOUT
 from lab.namespaces import LabError
 from lab.world import World
@@ -112,6 +113,27 @@ def test_a_call_that_the_lab_cannot_follow_leaves_everything_as_it_was(
         make_vpc()
     monkeypatch.undo()
     assert served.clouds.contents() == {}
+
+
+def test_after_a_call_that_was_followed_half_way_what_was_there_before_is_wanted(
+    served: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert served.clouds
+    make_vpc(name="first", ip_range="10.78.0.0/24")
+    fabric = served.clouds._fabric
+    wanted, there = fabric._wanted, set(fabric._state.routers)
+
+    def refuse(*_: object) -> None:
+        raise LabError("no such route")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Wiring, "_route", refuse)
+        with pytest.raises(ApiError, match="InternalError: LabError: no such route"):
+            make_vpc()
+        assert fabric._wanted == wanted
+    assert set(fabric._state.routers) == there
+    assert served.clouds.contents() == {"digitalocean vpcs": ["first"]}
+    make_vpc()
 
 
 def test_an_unknown_cloud_is_a_fault_of_the_lab(served: World) -> None:

@@ -78,6 +78,14 @@ TABLE: list[Row] = [
         ],
     ),
     (
+        "a new VPC is in none of DigitalOcean's own ranges",
+        {f"{DO}.vpc_cidr": "10.244.8.0/24", f"{NET}.cidr": "10.244.8.0/24"},
+        [
+            f"{DO}.vpc_cidr: 10.244.8.0/24 overlaps 10.244.0.0/16, which DigitalOcean keeps for itself; take another"
+            " range"
+        ],
+    ),
+    (
         "two new VPCs of one account do not overlap, networks or not",
         SECOND,
         [

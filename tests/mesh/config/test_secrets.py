@@ -112,7 +112,7 @@ def test_a_host_key_that_cannot_be_pinned_is_refused(key: object, message: str) 
     assert [str(fault) for fault in faults(config)] == [f"sites.ams.colo.host_key: {message}"]
 
 
-@pytest.mark.parametrize("key", [HOST_KEY, ECDSA_HOST_KEY])
+@pytest.mark.parametrize("key", [HOST_KEY, ECDSA_HOST_KEY], ids=["ed25519", "ecdsa"])
 def test_a_host_key_that_can_be_pinned_is_kept_without_its_comment(key: str) -> None:
     assert ssh(parse(changed({"sites.ams.colo.host_key": f"{key} root@ams"})).site("ams")).host_key == key
 
