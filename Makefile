@@ -8,6 +8,9 @@ python := .venv/bin/python
 # Runs a command as root and leaves its files to the owner of the checkout, whether it succeeds or not.
 owned = @trap : INT; status=0; { $(1); } || status=$$?; tools/bootstrap own; exit $$status
 
+# Tests wait for machines and packets as much as they compute: one more at a time than there are processors.
+at_once = -n $$(($$(nproc) + 1)) --dist worksteal
+
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
@@ -20,7 +23,7 @@ down: ## take down what `make up` started, without a trace (root)
 
 test: ## every check and every test, the lab's included (root)
 	@tools/bootstrap lab test
-	$(call owned,$(MAKE) --no-print-directory checks && $(python) -m lab.toolchain && $(python) -m pytest)
+	$(call owned,$(MAKE) --no-print-directory checks && $(python) -m lab.toolchain && $(python) -m pytest $(at_once))
 
 test-long: ## the policy's proofs at length: 10,000 random meshes by their texts, 25 by packets (root)
 	@tools/bootstrap lab test
