@@ -105,7 +105,7 @@ class AwsSite(pulumi.ComponentResource):
         self.gone_with: pulumi.Resource | None = instance
         self.shows: Mapping[str, pulumi.Output[str]] = {
             "address": address.public_ip,
-            "host_key": first.host_key,
+            "host_key": first.shown_host_key,
         }
         self._needed = [reached, *network.uplink]
         self.register_outputs({})

@@ -82,7 +82,7 @@ class DigitalOceanSite(pulumi.ComponentResource):
         self.gone_with: pulumi.Resource | None = droplet
         self.shows: Mapping[str, pulumi.Output[str]] = {
             "address": address,
-            "host_key": first.host_key,
+            "host_key": first.shown_host_key,
             **_cloud_init(plan, droplet),
         }
         self.register_outputs({})

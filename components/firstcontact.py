@@ -1,6 +1,6 @@
 """First contact with a machine that a cloud makes: its host key is made here and pinned, and its boot is waited for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import pulumi
@@ -15,8 +15,8 @@ from mesh.model import SiteName
 class FirstContact:
     """What a site's machine is told at its first boot, `user_data`, and how it is dialled from then on.
 
-    `user_data` is secret, as it holds the host key's private half; `host_key` is the public one, and no secret. `root`
-    lets root log in.
+    `user_data` is secret, as it holds the host key's private half; `host_key` is the public one, and no secret, and
+    `shown_host_key` words in its place while there is none. `root` lets root log in.
     """
 
     def __init__(
@@ -24,8 +24,11 @@ class FirstContact:
     ) -> None:
         host = host_key(site, parent)
         self._operator_key = operator_key
-        self.host_key: pulumi.Output[str] = pulumi.Output.unsecret(host.apply(sshkeys.public_key))
-        self.user_data: pulumi.Output[str] = pulumi.Output.all(host=host, operator=operator_key, root=root).apply(_told)
+        self.host_key: pulumi.Output[str] = pulumi.Output.unsecret(host.secret.apply(sshkeys.public_key))
+        self.shown_host_key: pulumi.Output[str] = pulumi.Output.all(self.host_key, host.new).apply(_shown)
+        self.user_data: pulumi.Output[str] = pulumi.Output.all(
+            host=host.secret, operator=operator_key, root=root
+        ).apply(_told)
         self.waiting = pulumi.ResourceHookBinding(
             after_create=[pulumi.ResourceHook(f"{site}-waiting", lambda _: _tell(site))]
         )
@@ -38,6 +41,12 @@ class FirstContact:
             machine_connection(host, user, self.host_key, self._operator_key, patience) for patience in (USUAL, BOOTING)
         )
         return usual, booting
+
+
+def _shown(known: Sequence[Any]) -> str:
+    """A preview that would make a key has another one than the `up`, which somebody could take for the machine's."""
+    key, new = known
+    return "(made by the up)" if new and pulumi.runtime.is_dry_run() else str(key)
 
 
 def _told(values: Mapping[str, Any]) -> str:

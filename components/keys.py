@@ -1,6 +1,7 @@
 """The keys that the program makes: each made once, and kept as a secret in the state by pulumi.Stash."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pulumi
@@ -18,7 +19,7 @@ GENERATION = 1
 def key_ring(mesh: Mesh, parent: pulumi.Resource) -> pulumi.Output[KeyRing]:
     """All keys of the mesh as one secret output: each site's private key, and the root of the preshared keys."""
     private = {site.name: _private_key(site.name, site.private_key, parent) for site in mesh.sites}
-    root = kept(f"preshared-{GENERATION}", generate_root, parent)
+    root = kept(f"preshared-{GENERATION}", generate_root, parent).secret
     return pulumi.Output.all(private=pulumi.Output.all(**private), root=root).apply(_ring)
 
 
@@ -26,27 +27,37 @@ def operator_key(mesh: Mesh, parent: pulumi.Resource) -> pulumi.Output[str]:
     """The SSH key that opens machines in clouds: the operator's own, or one that is made for the stack."""
     if mesh.operator_key is not None:
         return pulumi.Output.secret(mesh.operator_key.reveal())
-    return kept(f"operators-{GENERATION}", sshkeys.generate, parent)
+    return kept(f"operators-{GENERATION}", sshkeys.generate, parent).secret
 
 
-def host_key(site: str, parent: pulumi.Resource) -> pulumi.Output[str]:
+def host_key(site: str, parent: pulumi.Resource) -> "Kept":
     """The private SSH host key of a site's machine, which it shares with each that takes its place."""
     return kept(f"{site}-host-key-{GENERATION}", sshkeys.generate, parent)
 
 
-def kept(name: str, generate: Callable[[], str], parent: pulumi.Resource) -> pulumi.Output[str]:
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A secret in the state. `new`: this very operation makes it, so that a preview has only a throw-away to show."""
+
+    secret: pulumi.Output[str]
+    new: pulumi.Output[bool]
+
+
+def kept(name: str, generate: Callable[[], str], parent: pulumi.Resource) -> Kept:
     """A secret that is made at the first `up` and kept from then on: later inputs are throw-aways, and ignored."""
-    return pulumi.Stash(
+    made = generate()
+    output = pulumi.Stash(
         name,
-        input=pulumi.Output.secret(generate()),
+        input=pulumi.Output.secret(made),
         opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["input"]),
     ).output
+    return Kept(output, pulumi.Output.unsecret(output.apply(lambda known: known == made)))
 
 
 def _private_key(site: str, own: Secret | None, parent: pulumi.Resource) -> pulumi.Output[str]:
     if own is not None:
         return pulumi.Output.secret(own.reveal())
-    return kept(f"{site}-key-{GENERATION}", lambda: generate_private_key().reveal(), parent)
+    return kept(f"{site}-key-{GENERATION}", lambda: generate_private_key().reveal(), parent).secret
 
 
 def _ring(values: Mapping[str, Any]) -> KeyRing:

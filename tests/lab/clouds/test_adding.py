@@ -45,6 +45,10 @@ def test_a_fifth_site_changes_a_peer_its_routes_and_a_rule_at_the_others_and_tak
     text = "\n".join(shown)
     assert text.count("+ # usw2") == text.count("+ Endpoint = (address of usw2):51820") == 4
 
+    # Nor is its host key, and no throw-away stands in its place; that of a machine which is there stays as it is.
+    keys = [line for line in shown if ".host_key" in line]
+    assert keys == ['+ usw2.host_key : "(made by the up)"']
+
     with talkers(environment.world, "ams.lan", "nyc.virbr0", "use1.vpc", "fra.vpc") as talk:
         others = [
             talk.open("ams.lan", "nyc.virbr0", "udp/7001"),
