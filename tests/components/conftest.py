@@ -1,5 +1,6 @@
 """A recorder in place of the engine: which resources a program registers, in order, with which inputs and options."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ ELSEWHERE: Final[Mapping[str, Mapping[str, str]]] = {
 }
 IMAGE = "ami-0123456789abcdef0"
 DROPLET = "123456789"
+# One for all these tests, as the SDK has: what it leaves on a loop goes with the process.
+LOOP: Final = asyncio.new_event_loop()
 
 
 class Recorder(Mocks):
@@ -115,6 +118,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return plain(value["value"]) if SECRET in value else {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.fixture(autouse=True, scope="module")
+def loop() -> None:
+    """Whoever called asyncio.run before left no event loop behind, and resources are registered on one."""
+    if LOOP.is_closed():
+        raise RuntimeError("somebody closed the loop that resources are registered on")
+    asyncio.set_event_loop(LOOP)
 
 
 @pytest.fixture
