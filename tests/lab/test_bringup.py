@@ -90,6 +90,11 @@ def up(source: Path, base: Path) -> "subprocess.Popen[str]":
     )
 
 
+def under_way(state: Path) -> bool:
+    """Whether the engine runs, and has locked the state for an operation."""
+    return any(state.glob("locks/**/*.json")) and len(marked(NAME, "engine")) > 1
+
+
 def test_after_a_killed_up_two_at_once_wait_for_each_other_and_both_succeed(
     tools: Engine, base: Path, tmp_path: Path
 ) -> None:
@@ -97,8 +102,7 @@ def test_after_a_killed_up_two_at_once_wait_for_each_other_and_both_succeed(
     state = base / NAME / "state" / ".pulumi"
 
     with up(source, base) as killed:
-        # The first host has something: the operation is well under way.
-        assert until(lambda: bool(list(state.glob("locks/**/*.json"))) and len(marked(NAME, "engine")) > 1, 120)
+        assert until(lambda: under_way(state), 120)
         for pid in (killed.pid, *marked(NAME, "engine")):
             os.kill(pid, signal.SIGKILL)
     assert list(state.glob("locks/**/*.json"))
@@ -121,7 +125,7 @@ def test_an_interrupted_up_lets_the_engine_end_what_is_under_way_and_the_next_go
     source = source_of(tmp_path)
     state = base / NAME / "state" / ".pulumi"
     with up(source, base) as interrupted:
-        assert until(lambda: bool(list(state.glob("locks/**/*.json"))) and len(marked(NAME, "engine")) > 1, 120)
+        assert until(lambda: under_way(state), 120)
         # As a terminal does it: everyone in the foreground hears it.
         os.killpg(interrupted.pid, signal.SIGINT)
         said = interrupted.communicate(timeout=120)[0]

@@ -55,6 +55,18 @@ class Held:
         return self._instead_of(*words, **options)
 
 
+def ends_only_after(held: Held, ends: fabric.Fabric, end: Callable[[], None]) -> None:
+    """Sees the end wait for the function that is held, and come once that may go on."""
+    ending = threading.Thread(target=end)
+    ending.start()
+    assert until(lambda: ends._closed)
+    ending.join(0.5)
+    assert ending.is_alive()
+    held.go_on.set()
+    ending.join(20)
+    assert not ending.is_alive()
+
+
 @pytest.mark.parametrize("held", ["launch", "boot"])
 def test_a_lab_that_stops_while_machines_boot_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, errors: list[str], held: str
@@ -69,13 +81,7 @@ def test_a_lab_that_stops_while_machines_boot_leaves_nothing(
         for number in range(3):
             clouds.call("digitalocean", "POST /v2/droplets", {**DROPLET, "name": f"d{number}"})
         assert function.begun.wait(10)
-        stopping = threading.Thread(target=world.stop)
-        stopping.start()
-        assert until(lambda: clouds._fabric._closed)
-        stopping.join(0.5)
-        assert stopping.is_alive()
-        function.go_on.set()
-        stopping.join(20)
+        ends_only_after(function, clouds._fabric, world.stop)
     finally:
         world.stop()
     assert not (tmp_path / "base").exists()
@@ -101,13 +107,7 @@ def test_a_change_that_is_at_work_is_over_when_the_end_is(lab: Stage, monkeypatc
     changing = threading.Thread(target=lab.fabric.apply, args=([aws(instance())],))
     changing.start()
     assert held.begun.wait(10)
-    ending = threading.Thread(target=lab.fabric.close)
-    ending.start()
-    assert until(lambda: lab.fabric._closed)
-    ending.join(0.3)
-    assert ending.is_alive()
-    held.go_on.set()
-    ending.join(20)
+    ends_only_after(held, lab.fabric, lab.fabric.close)
     changing.join(0)
     assert not changing.is_alive()
     assert not any(one.runs for one in lab.fabric._boots.values())

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from lab.clouds.model import CloudMachine
+from mesh.keys import generate_private_key
 from tests.lab.clouds.arrivals import arrives, counted
 from tests.lab.clouds.stage import (
     DROPLET,
@@ -29,7 +30,7 @@ from tests.lab.clouds.stage import (
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")]
 
 OPEN = (rule("udp", 7000, f"{OUTSIDE}/32"), rule("tcp", 22, f"{OUTSIDE}/32"), rule("tcp", 7000, f"{OUTSIDE}/32"))
-TUNNEL = "[Interface]\nPrivateKey = aLfLfXOQjqYFPbqBCkdKo1FfAVrcDwRvQyFGIXeMjX0=\nAddress = 10.98.0.1/32\n"
+TUNNEL = f"[Interface]\nPrivateKey = {generate_private_key().reveal()}\nAddress = 10.98.0.1/32\n"
 
 
 @pytest.fixture(scope="module")
