@@ -15,7 +15,7 @@ class Endpoint(pulumi.ComponentResource):
     """`host` (the helper and its packages), `config` (the bundle), `confirm` (from a connection of its own).
 
     `helper` is the host program's text. `bundle` is secret: it holds the site's private key. Nothing is dialled before
-    what is in `after` is there.
+    what is in `after` is there. `again` says when a `confirm` that failed is repeated.
     """
 
     def __init__(
@@ -27,6 +27,7 @@ class Endpoint(pulumi.ComponentResource):
         commands: Commands,
         helper: str,
         bundle: pulumi.Output[Bundle],
+        again: pulumi.ResourceHookBinding,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("wireguard-mesh:index:Endpoint", name, None, opts)
@@ -57,7 +58,7 @@ class Endpoint(pulumi.ComponentResource):
             connection=machine.connection,
             create=commands.confirm,
             stdin=bundle.apply(_generation),
-            opts=options(depends_on=[self.config], replace_with=[self.host]),
+            opts=options(depends_on=[self.config], replace_with=[self.host], hooks=again),
         )
         self.register_outputs({})
 

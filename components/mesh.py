@@ -15,6 +15,9 @@ from mesh.keyring import KeyRing
 from mesh.model import Mesh, SiteName
 from mesh.plan import SitePlan
 
+# How often the engine asks a host again that says "pending", each time by a connection of its own.
+_AGAIN = 2
+
 
 class WireguardMesh(pulumi.ComponentResource):
     """Every site of `mesh`, joined as `plans` says. `helper` is the text of the program that the endpoints run.
@@ -39,6 +42,8 @@ class WireguardMesh(pulumi.ComponentResource):
         # A site's routes come last and so go first, before the site that they lead to.
         machines = {site: machine(plan, ground) for site, plan in plans.items()}
         given = {site.name: machines[site.name].address for site in mesh.sites if site.endpoint.host is None}
+        self._again = pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook("confirm-again", _is_pending)])
+        self._within = mesh.confirm_within
         self.endpoints = {site: self._endpoint(plan, machines, keys, given, helper) for site, plan in plans.items()}
         reached = {site: endpoint.host for site, endpoint in self.endpoints.items()}
         for its in machines.values():
@@ -65,11 +70,20 @@ class WireguardMesh(pulumi.ComponentResource):
             site,
             machine=its,
             after=its.join(machines),
-            commands=Commands(plan.interface, site),
+            commands=Commands(plan.interface, site, self._within),
             helper=helper,
             bundle=known.apply(partial(_bundle, plan)),
+            again=self._again,
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+
+def _is_pending(failed: pulumi.ErrorHookArgs) -> bool:
+    """Whether a host that had gone back is to be asked once more: by now it has applied its generation again.
+
+    Exit status 75 means that; twice in a row is more than it ever takes.
+    """
+    return "exited with status 75" in failed.errors[0] and len(failed.errors) <= _AGAIN
 
 
 def _bundle(plan: SitePlan, known: Mapping[str, Any]) -> Bundle:

@@ -2,11 +2,13 @@
 # Runs on every endpoint: puts a site's WireGuard interface, routes and rules in place by difference, and takes them away.
 #
 #   install IFACE         copies itself to /usr/local/sbin, installs missing packages, has wg-quick start IFACE at boot
-#   apply IFACE           makes the bundle on stdin live and keeps it beside what is confirmed; goes back where that fails
-#   confirm IFACE         makes the generation named on stdin the one that the host boots with
+#   apply IFACE [SECONDS]     makes the bundle on stdin live and keeps it beside what is confirmed; goes back where that
+#                         fails, and where nobody confirms it in time (120 seconds)
+#   confirm IFACE [SECONDS]   makes the generation named on stdin the one that the host boots with
 #   status IFACE          says what is confirmed, staged and live
 #   rollback IFACE        makes what is confirmed live again
 #   remove IFACE [SITE]   takes away all of the above, and nothing else; nothing at all where it is another site's by now
+#   watch IFACE, undo IFACE   left behind by apply: goes back when the time is over
 #   load IFACE RULES, forward IFACE RULES, unload IFACE       called by wg-quick (PreUp, PostUp, PostDown)
 #
 # Exit status: 0 done; 64 wrong usage; 65 bad bundle, nothing touched; 69 something is missing on this host, nothing

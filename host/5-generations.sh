@@ -60,7 +60,11 @@ go_back() { # to what is confirmed, or to nothing
         back="took $iface down, since nothing was confirmed"
         attempt_step take_down
     fi
-    [ "$result" = 0 ] || back="and could not go back ($(reason)); run 'wireguard-mesh rollback $iface'"
+    if [ "$result" = 0 ]; then
+        disarm
+    else
+        back="and could not go back ($(reason)); run 'wireguard-mesh rollback $iface'"
+    fi
     if [ "$changing" = apply ]; then # which will be run again, and bring its bundle along
         unstage
         prune
@@ -101,6 +105,7 @@ commit() { # What the rename makes true is on the disk before it.
 settle() { # A run that was killed after the rename is finished.
     if [ -f "$dir/staged/generation" ] && [ ! -f "$staged" ]; then
         mv "$dir/staged/generation" "$dir/confirmed"
+        disarm
         unstage
         prune
     fi

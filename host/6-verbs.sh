@@ -7,10 +7,19 @@ apply() {
     settle
     attempt stage 2>"$work/said"
     [ "$result" = 0 ] || die 73 "cannot write $dir: $(cat "$work/said")"
-    if [ -f "$staged" ]; then file=$staged; else file=$conf; fi
     changing=apply
+    if [ -f "$staged" ]; then
+        file=$staged
+        attempt_step note_alive "$file"
+        [ "$result" = 0 ] || exit 71
+        arm "$generation"
+    else
+        file=$conf
+        disarm
+    fi
     attempt_step converge "$file" "$generation"
     [ "$result" = 0 ] || exit 71
+    [ "$file" = "$conf" ] || arm "$generation" # the time runs from here
     changing=
     prune
     answer applied "$generation"
@@ -31,13 +40,20 @@ confirm() {
     read -r told || [ -n "$told" ] || die 65 "no generation on stdin"
     settle
     if [ "$(content "$dir/staged/generation")" = "$told" ]; then
+        changing=confirm
         if [ "$(live)" != "$told" ]; then # gone back or rebooted meanwhile
-            changing=confirm
+            attempt_step note_alive "$staged"
+            [ "$result" = 0 ] || exit 71
+            arm "$told"
             attempt_step converge "$staged" "$told"
             [ "$result" = 0 ] || exit 71
+            arm "$told"
             changing=
             die 75 "$(echo "$told" | cut -c 1-12) was not live any more and is again; confirm it once more"
         fi
+        attempt_step check_alive
+        [ "$result" = 0 ] || exit 71
+        changing=
         commit
         said="confirmed $(echo "$told" | cut -c 1-12)"
     elif [ "$(content "$dir/confirmed")" = "$told" ]; then
@@ -53,6 +69,7 @@ confirm() {
 rollback() {
     begin
     settle
+    disarm
     if [ -f "$dir/confirmed" ]; then
         converge "$conf" "$(cat "$dir/confirmed")"
         answer "rolled back to" "$(cat "$dir/confirmed")"
@@ -78,6 +95,7 @@ show_status() {
         return
     fi
     echo "live: $(live | grep . || echo unknown)"
+    if due; then echo "goes back: in $left s, unless it is confirmed"; fi
     echo "wireguard: $(if [ -S "/run/wireguard/$iface.sock" ]; then echo wireguard-go; else echo kernel; fi)"
     echo "peers: $(wg show "$iface" peers | wc -l | tr -d ' ')"
     if [ -f "$staged" ] && [ "$(live)" = "$(content "$dir/staged/generation")" ]; then file=$staged; else file=$conf; fi
@@ -111,6 +129,7 @@ remove() { # [SITE]
         return
     fi
     said="nothing of ours on this host"
+    disarm
     if [ -d "$dir" ] || { [ -f "$conf" ] && is_ours "$conf"; }; then
         take_down
         unstage
@@ -132,7 +151,7 @@ clear_away() { # the lock last, since another run may begin from there on
     done
     [ -n "$others" ] || rm -f $program
     rm -rf "$run"
-    rm -f "$run.lock"
+    rm -f "$run.watched" "$run.watch" "$run.lock"
     rmdir "${run%/*}" 2>/dev/null || :
 }
 

@@ -14,12 +14,19 @@ main() {
     sysctl=/etc/sysctl.d/60-wireguard-mesh-$iface.conf
     case $1:$# in
     install:2) install_here ;;
-    apply:2) apply ;;
-    confirm:2) confirm ;;
+    apply:2 | apply:3 | confirm:2 | confirm:3)
+        within=${3:-120}
+        case $within in
+        *[!0-9]* | ????? | 0*) die 64 "no number of seconds: $within" ;;
+        esac
+        "$1"
+        ;;
     status:2) show_status ;;
     rollback:2) rollback ;;
     remove:2) remove '' ;;
     remove:3) remove "$3" ;;
+    watch:2) watch_time ;;
+    undo:2) undo ;;
     load:3)
         begin
         rm -f "$run/applied"

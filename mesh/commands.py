@@ -14,11 +14,12 @@ class Commands:
     """One site's commands, for an interface, run by root or by a user who may become root by `sudo -n`.
 
     Each is bounded by `timeout`, which kills what does not end within another minute and a half: pulumi-command has no
-    keepalive, and a started command ignores cancellation.
+    keepalive, and a started command ignores cancellation. A host goes back after `within` seconds without a `confirm`.
     """
 
     interface: str
     site: str
+    within: int = 120
 
     @property
     def install(self) -> str:
@@ -29,12 +30,12 @@ class Commands:
     @property
     def apply(self) -> str:
         """Takes the bundle on stdin."""
-        return f"{_AS_ROOT} timeout -k 90 120 {HELPER} apply {self.interface}"
+        return f"{_AS_ROOT} timeout -k 90 120 {HELPER} apply {self.interface} {self.within}"
 
     @property
     def confirm(self) -> str:
         """Takes the generation on stdin."""
-        return f"{_AS_ROOT} timeout -k 90 60 {HELPER} confirm {self.interface}"
+        return f"{_AS_ROOT} timeout -k 90 60 {HELPER} confirm {self.interface} {self.within}"
 
     @property
     def remove(self) -> str:

@@ -234,7 +234,7 @@ class Mesh:
     """A whole environment. `sites` are in the order of their names, which every text and output keeps.
 
     `operators` are the prefixes that SSH connections to the hosts come from. `operator_key` is the SSH key that opens
-    machines in clouds; None: one is made.
+    machines in clouds; None: one is made. A host waits `confirm_within` seconds for a change to be confirmed.
     """
 
     tunnel: tuple[IPNetwork, ...]
@@ -245,6 +245,7 @@ class Mesh:
     assertions: tuple[Assertion, ...] = ()
     operators: tuple[IPNetwork, ...] = ()
     operator_key: Secret | None = None
+    confirm_within: int = 120
 
     def site(self, name: str) -> Site:
         """The site of that name. Raises KeyError where there is none."""

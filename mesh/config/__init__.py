@@ -150,6 +150,7 @@ def _mesh(config: StackPart, selection: Selection) -> Mesh:
         ),
         operators=config.operators or (),
         operator_key=config.ssh.private_key,
+        confirm_within=config.mesh.confirm_within,
     )
 
 

@@ -106,6 +106,7 @@ Flag: TypeAlias = Annotated[bool, *scalar(values.flag, "boolean")]
 Port: TypeAlias = Annotated[int, *whole(1, 65535)]
 Mtu: TypeAlias = Annotated[int, *whole(576, 9000)]
 Keepalive: TypeAlias = Annotated[int, *whole(0, 65535)]
+Within: TypeAlias = Annotated[int, *whole(30, 3600)]
 TunnelInterface: TypeAlias = Annotated[
     str, *scalar(values.tunnel_interface, "string", title="interface name", maxLength=15)
 ]

@@ -32,6 +32,7 @@ from mesh.config.forms import (
     TunnelInterface,
     User,
     WireGuardKey,
+    Within,
     items,
     unsealed,
 )
@@ -60,6 +61,10 @@ class MeshPart(Part):
     )
     persistent_keepalive: Keepalive = Field(
         default=25, description="Seconds between packets that keep mappings of NAT alive; 0 switches them off."
+    )
+    confirm_within: Within = Field(
+        default=120,
+        description="Seconds that a host waits for a change to be confirmed, before it goes back by itself.",
     )
 
 

@@ -45,6 +45,7 @@ class Recorder(Mocks):
         self.zones = ["us-east-1f", "us-east-1b", "us-east-1-bos-1a", "us-east-1c"]
         self.zone: str | None = None  # where a subnet that was made before is, whatever it would be made in now
         self.hooks: dict[str, pulumi.ResourceHook] = {}
+        self.error_hooks: dict[str, pulumi.ErrorHook] = {}
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.registered.append(args)
@@ -63,6 +64,10 @@ class Recorder(Mocks):
             case "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings":
                 return {"id": "", "locations": self.zones}, []
         raise AssertionError(f"the program calls no other function of a provider, but called {args.token}")
+
+    def register_error_hook(self, hook: pulumi.ErrorHook) -> None:
+        """The same for what is asked after a failure."""
+        self.error_hooks[hook.name] = hook
 
     def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
         """Takes the place of the server by which an engine calls hooks."""

@@ -41,6 +41,8 @@ def _resource(request: RegisterResourceRequest) -> str:
         lines.append(f"    ignores {', '.join(request.ignoreChanges)}")
     if request.additionalSecretOutputs:
         lines.append(f"    hides {', '.join(request.additionalSecretOutputs)}")
+    if request.hooks.on_error:
+        lines.append(f"    after a failure {', '.join(request.hooks.on_error)}")
     if request.hooks.after_create:
         lines.append(f"    then {', '.join(request.hooks.after_create)}")
     return "\n".join([*lines, *_lines(_masked(MessageToDict(request.object)), "    ")]) + "\n"

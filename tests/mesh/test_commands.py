@@ -39,8 +39,8 @@ def said(programs: Path, command: str, user: int) -> list[str]:
 @pytest.mark.parametrize(
     ("command", "call"),
     [
-        (NYC.apply, f"timeout -k 90 120 {HELPER} apply wg0"),
-        (NYC.confirm, f"timeout -k 90 60 {HELPER} confirm wg0"),
+        (NYC.apply, f"timeout -k 90 120 {HELPER} apply wg0 120"),
+        (NYC.confirm, f"timeout -k 90 60 {HELPER} confirm wg0 120"),
     ],
 )
 def test_root_runs_the_helper_and_another_user_does_so_by_sudo(programs: Path, command: str, call: str) -> None:
