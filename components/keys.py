@@ -9,17 +9,17 @@ import pulumi
 from mesh import sshkeys
 from mesh.keyring import KeyRing
 from mesh.keys import generate_private_key, generate_root
-from mesh.model import Mesh, Secret
+from mesh.model import Mesh, Site
 
-# The generation is part of a key's name, so that two generations can exist side by side while a site changes its key.
+# The generation is part of a key's name: the one before is kept beside it, for a change that is taken back.
 # What belongs to no site is one word and the number: a site's have its name and at least one more word before it.
-GENERATION = 1
+_GENERATION = 1
 
 
 def key_ring(mesh: Mesh, parent: pulumi.Resource) -> pulumi.Output[KeyRing]:
     """All keys of the mesh as one secret output: each site's private key, and the root of the preshared keys."""
-    private = {site.name: _private_key(site.name, site.private_key, parent) for site in mesh.sites}
-    root = kept(f"preshared-{GENERATION}", generate_root, parent).secret
+    private = {site.name: _private_key(site, parent) for site in mesh.sites}
+    root = _latest("preshared", mesh.preshared_generation, generate_root, parent)
     return pulumi.Output.all(private=pulumi.Output.all(**private), root=root).apply(_ring)
 
 
@@ -27,12 +27,12 @@ def operator_key(mesh: Mesh, parent: pulumi.Resource) -> pulumi.Output[str]:
     """The SSH key that opens machines in clouds: the operator's own, or one that is made for the stack."""
     if mesh.operator_key is not None:
         return pulumi.Output.secret(mesh.operator_key.reveal())
-    return kept(f"operators-{GENERATION}", sshkeys.generate, parent).secret
+    return kept(f"operators-{_GENERATION}", sshkeys.generate, parent).secret
 
 
 def host_key(site: str, parent: pulumi.Resource) -> "Kept":
     """The private SSH host key of a site's machine, which it shares with each that takes its place."""
-    return kept(f"{site}-host-key-{GENERATION}", sshkeys.generate, parent)
+    return kept(f"{site}-host-key-{_GENERATION}", sshkeys.generate, parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,15 @@ def kept(name: str, generate: Callable[[], str], parent: pulumi.Resource) -> Kep
     return Kept(output, pulumi.Output.unsecret(output.apply(lambda known: known == made)))
 
 
-def _private_key(site: str, own: Secret | None, parent: pulumi.Resource) -> pulumi.Output[str]:
-    if own is not None:
-        return pulumi.Output.secret(own.reveal())
-    return kept(f"{site}-key-{GENERATION}", lambda: generate_private_key().reveal(), parent).secret
+def _private_key(site: Site, parent: pulumi.Resource) -> pulumi.Output[str]:
+    if site.private_key is not None:
+        return pulumi.Output.secret(site.private_key.reveal())
+    return _latest(f"{site}-key", site.key_generation, lambda: generate_private_key().reveal(), parent)
+
+
+def _latest(name: str, generation: int, generate: Callable[[], str], parent: pulumi.Resource) -> pulumi.Output[str]:
+    numbers = range(max(1, generation - 1), generation + 1)
+    return [kept(f"{name}-{number}", generate, parent).secret for number in numbers][-1]
 
 
 def _ring(values: Mapping[str, Any]) -> KeyRing:

@@ -11,9 +11,11 @@ from components.keys import key_ring, operator_key
 from components.site import Ground, Machine, machine
 from mesh.bundle import Bundle
 from mesh.commands import Commands
+from mesh.config.faults import report
 from mesh.keyring import KeyRing
 from mesh.model import Mesh, SiteName
 from mesh.plan import SitePlan
+from mesh.rotation import held_up
 
 # How often the engine asks a host again that says "pending", each time by a connection of its own.
 _AGAIN = 2
@@ -42,9 +44,16 @@ class WireguardMesh(pulumi.ComponentResource):
         # A site's routes come last and so go first, before the site that they lead to.
         machines = {site: machine(plan, ground) for site, plan in plans.items()}
         given = {site.name: machines[site.name].address for site in mesh.sites if site.endpoint.host is None}
-        self._again = pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook("confirm-again", _is_pending)])
         self._within = mesh.confirm_within
-        self.endpoints = {site: self._endpoint(plan, machines, keys, given, helper) for site, plan in plans.items()}
+        self.endpoints: dict[SiteName, Endpoint] = {}
+        # What a paused site's host has says which keys may change.
+        for site, plan in sorted(plans.items(), key=lambda item: not item[1].site.paused):
+            paused = {each: made.config.stdin for each, made in self.endpoints.items() if plans[each].site.paused}
+            checked = pulumi.Output.all(keys=keys, paused=pulumi.Output.all(**paused)).apply(_unless_held_up)
+            self.endpoints[site] = self._endpoint(plan, machines, checked, given, helper)
+        again = pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook("confirm-again", _is_pending)])
+        for endpoint in self.endpoints.values():
+            endpoint.finish([other for other in self.endpoints.values() if other is not endpoint], again)
         reached = {site: endpoint.host for site, endpoint in self.endpoints.items()}
         for its in machines.values():
             its.route(reached)
@@ -73,7 +82,7 @@ class WireguardMesh(pulumi.ComponentResource):
             commands=Commands(plan.interface, site, self._within),
             helper=helper,
             bundle=known.apply(partial(_bundle, plan)),
-            again=self._again,
+            site=plan.site,
             opts=pulumi.ResourceOptions(parent=self),
         )
 
@@ -84,6 +93,14 @@ def _is_pending(failed: pulumi.ErrorHookArgs) -> bool:
     Exit status 75 means that; twice in a row is more than it ever takes.
     """
     return "exited with status 75" in failed.errors[0] and len(failed.errors) <= _AGAIN
+
+
+def _unless_held_up(known: Mapping[str, Any]) -> KeyRing:
+    keys: KeyRing = known["keys"]
+    paused = {SiteName(site): text or "" for site, text in dict(known["paused"]).items()}
+    if faults := list(held_up(keys, paused)):
+        raise pulumi.RunError(report(faults))
+    return keys
 
 
 def _bundle(plan: SitePlan, known: Mapping[str, Any]) -> Bundle:

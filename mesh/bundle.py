@@ -52,8 +52,11 @@ def render(
     # The mere character is looked for a hundred times as fast, and our texts have none.
     if ("@" in conf and "\n@" in conf) or "\n" in machine:
         raise ValueError(f"the texts for {plan.site} contain a line that would begin a section of its own")
+    # Another number is another generation, with which everything is done again.
+    again = f" {plan.site.reapply}" if plan.site.reapply else ""
     payload = (
-        f"@machine {machine}\n@interface {plan.interface}\n@rules {rules_id(ruleset)}\n{ruleset}@conf\n{conf}@end\n"
+        f"@machine {machine}{again}\n"
+        f"@interface {plan.interface}\n@rules {rules_id(ruleset)}\n{ruleset}@conf\n{conf}@end\n"
     )
     if not payload.isascii():
         raise ValueError(f"the texts for {plan.site} contain characters other than ASCII")

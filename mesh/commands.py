@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 HELPER = "/usr/local/sbin/wireguard-mesh"
 
+# What `apply` answers where keys of the host are to change: `confirm` changes them, when all others are ready for it.
+AT_CONFIRM = "with the confirm"
+
 # Found out on the host: were it written down, the text of `remove` would change with the user who logs in, and a host
 # whose `remove` changes is removed first, with every tunnel.
 _AS_ROOT = 'as_root=; test "$(id -u)" = 0 || as_root="sudo -n"; $as_root'

@@ -1,18 +1,16 @@
 """WireGuard's keys: private keys that cannot be printed, their public keys, and preshared keys derived per pair."""
 
 import binascii
-from collections.abc import Hashable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import pairwise
-from operator import itemgetter
 from typing import NewType, TypeVar
 
 import nacl.bindings
 import nacl.utils
 
 PublicKey = NewType("PublicKey", str)
-Name = TypeVar("Name", bound=Hashable)
+Name = TypeVar("Name", bound=str)
 
 _LENGTH = 32
 # Keeps these keys apart from anything else that is ever derived from the same root (BLAKE2b, RFC 7693, section 2.5).
@@ -67,29 +65,30 @@ def generate_root() -> str:
     return _encode(nacl.utils.random(_LENGTH))
 
 
-def preshared_key(root: str, a_public: str, b_public: str) -> str:
-    """The preshared key of two sites in base64, the same for either order of their public keys.
+def preshared_key(root: str, a: str, b: str) -> str:
+    """The preshared key of the two sites of these names in base64, the same for either order.
 
-    BLAKE2b of both public keys, keyed with the root (RFC 7693): nobody without the root can derive one, and one says
-    nothing about another. Raises ValueError where a key is not 32 bytes in base64, or both are the same.
+    BLAKE2b of both names, keyed with the root (RFC 7693): nobody without the root can derive one, and one says nothing
+    about another. It does not depend on the sites' keys, so that a site can change its own without changing these.
+    Raises ValueError where the root is not 32 bytes in base64, or both names are the same.
     """
-    return preshared_keys(root, {"a": a_public, "b": b_public})["a"]["b"]
+    if a == b:
+        raise ValueError("a preshared key needs two sites")
+    return preshared_keys(root, (a, b))[a][b]
 
 
-def preshared_keys(root: str, public: Mapping[Name, str]) -> dict[Name, dict[Name, str]]:
-    """The preshared keys of any two of many sites, by the names that `public` gives them: `keys[one][other]`.
+def preshared_keys(root: str, names: Iterable[Name]) -> dict[Name, dict[Name, str]]:
+    """The preshared keys of any two of many sites: `keys[one][other]`.
 
     Each is derived once, and is one text for both ends. Raises ValueError as `preshared_key` does.
     """
     keyed = blake2b(digest_size=_LENGTH, key=_decode(root), person=_PURPOSE)
-    sites = sorted(((_decode(key), name) for name, key in public.items()), key=itemgetter(0))
-    if any(one[0] == next_one[0] for one, next_one in pairwise(sites)):
-        raise ValueError("a preshared key needs two sites, and both have the same public key")
-    keys: dict[Name, dict[Name, str]] = {name: {} for name in public}
+    keys: dict[Name, dict[Name, str]] = {name: {} for name in sorted(names)}
+    sites = [(name.encode("ascii"), name) for name in keys]
     for number, (first, one) in enumerate(sites, 1):
         # A thousand sites are half a million pairs: what the pairs of one site have in common is digested once.
         begun = keyed.copy()
-        begun.update(first)
+        begun.update(first + b"\0")  # which no name contains
         mine = keys[one]
         for second, other in sites[number:]:
             pair = begun.copy()

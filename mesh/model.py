@@ -162,7 +162,8 @@ class Network:
 class Site:
     """One gateway and the networks behind it. `addresses` are its own in the tunnel, one for each tunnel network.
 
-    `mtu` is the tunnel's at this gateway, in bytes; a link has the lower one of both ends.
+    `mtu` is the tunnel's at this gateway, in bytes; a link has the lower one of both ends. A raised `key_generation`
+    gives it another key. While it is `paused` nothing is done on its host; a changed `reapply` does all of it again.
     """
 
     name: SiteName
@@ -174,6 +175,9 @@ class Site:
     dns: tuple[IPAddress, ...] = ()
     private_key: Secret | None = None
     mtu: int = 1420
+    key_generation: int = 1
+    paused: bool = False
+    reapply: int = 0
 
     @property
     def routed(self) -> bool:
@@ -234,7 +238,8 @@ class Mesh:
     """A whole environment. `sites` are in the order of their names, which every text and output keeps.
 
     `operators` are the prefixes that SSH connections to the hosts come from. `operator_key` is the SSH key that opens
-    machines in clouds; None: one is made. A host waits `confirm_within` seconds for a change to be confirmed.
+    machines in clouds; None: one is made. A host waits `confirm_within` seconds for a change to be confirmed. A raised
+    `preshared_generation` changes all preshared keys.
     """
 
     tunnel: tuple[IPNetwork, ...]
@@ -246,6 +251,7 @@ class Mesh:
     operators: tuple[IPNetwork, ...] = ()
     operator_key: Secret | None = None
     confirm_within: int = 120
+    preshared_generation: int = 1
 
     def site(self, name: str) -> Site:
         """The site of that name. Raises KeyError where there is none."""

@@ -12,8 +12,23 @@ _MOST_NAMED = 10
 
 
 def warnings(mesh: Mesh) -> tuple[Fault, ...]:
-    """Warnings with their places: of open doors, clouds' quotas, unused ways back, and grants in others."""
-    return (*_wide_open(mesh), *_from_anywhere(mesh), *beyond(mesh), *_unused_routes(mesh), *_contained(mesh))
+    """Warnings with their places: of paused sites, open doors, quotas, unused ways back, and grants in others."""
+    return (
+        *_paused(mesh),
+        *_wide_open(mesh),
+        *_from_anywhere(mesh),
+        *beyond(mesh),
+        *_unused_routes(mesh),
+        *_contained(mesh),
+    )
+
+
+def _paused(mesh: Mesh) -> Iterator[Fault]:
+    for site in mesh.sites:
+        if site.paused:
+            yield Fault(
+                f"sites.{site.name}.paused", "nothing is done on its host, whatever changes, until this is gone"
+            )
 
 
 def _wide_open(mesh: Mesh) -> Iterator[Fault]:

@@ -151,6 +151,7 @@ def _mesh(config: StackPart, selection: Selection) -> Mesh:
         operators=config.operators or (),
         operator_key=config.ssh.private_key,
         confirm_within=config.mesh.confirm_within,
+        preshared_generation=config.mesh.preshared_generation,
     )
 
 
@@ -185,6 +186,9 @@ def _site(name: str, part: SitePart, config: StackPart) -> Site:
         dns=part.dns or (),
         private_key=part.private_key,
         mtu=part.mtu or config.mesh.mtu,
+        key_generation=part.key_generation or 1,
+        paused=part.paused,
+        reapply=part.reapply,
     )
 
 

@@ -53,6 +53,11 @@ def _check_sites(draft: Draft) -> Iterator[Found]:
             )
     for name, site in draft.config.sites.items():
         yield from _check_kind(draft, name, site)
+        if site.private_key and site.key_generation:
+            yield (
+                ("sites", name, "key_generation"),
+                "is for a key that the program makes, and the site has a 'private_key'; change that, or leave this out",
+            )
         networks: Loc = ("sites", name, "networks")
         for label in draft.names(*networks):
             yield from check_name(draft, (*networks, label), "network")

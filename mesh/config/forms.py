@@ -131,6 +131,7 @@ Operators: TypeAlias = Annotated[
 ]
 VpcRange: TypeAlias = Annotated[IPv4Network, *scalar(values.vpc_range, "string", title="CIDR")]
 Generation: TypeAlias = Annotated[int, *whole(1, 999_999)]
+Reapply: TypeAlias = Annotated[int, *whole(0, 999_999)]
 # The images that a machine in a cloud can have, and its processors' architectures.
 ImageName: TypeAlias = Annotated[Image, *choice(*get_args(Image))]
 ArchitectureName: TypeAlias = Annotated[Architecture, *choice(*get_args(Architecture))]

@@ -15,6 +15,7 @@ from mesh.config.forms import (
     EndpointText,
     Expectation,
     Flag,
+    Generation,
     Groups,
     Host,
     HostKey,
@@ -24,6 +25,7 @@ from mesh.config.forms import (
     Operators,
     Port,
     Prefixes,
+    Reapply,
     Resolvers,
     ReturnRoute,
     Selectors,
@@ -65,6 +67,11 @@ class MeshPart(Part):
     confirm_within: Within = Field(
         default=120,
         description="Seconds that a host waits for a change to be confirmed, before it goes back by itself.",
+    )
+    preshared_generation: Generation = Field(
+        default=1,
+        description="Another number changes all preshared keys, in one `up` and without a lost packet. No site may be"
+        " paused then.",
     )
 
 
@@ -195,6 +202,21 @@ class SitePart(Part):
     networks: Annotated[dict[str, NetworkPart], BeforeValidator(unsealed)] = Field(
         default={},
         description="The networks behind the host, by name. Nobody reaches them without a grant in `access`.",
+    )
+    key_generation: Generation | None = Field(
+        default=None,
+        description="Another number gives the site another WireGuard key, in one `up`; the others take it over while"
+        " flows go on. None of them may be paused then. Default: 1. Not for a site with a `private_key`.",
+    )
+    paused: Flag = Field(
+        default=False,
+        description="`true`: nothing is done on the site's host, whatever changes, and nothing is dialled there; for a"
+        " host that is down. Taken out of the config after an `up`, the site is removed without being dialled.",
+    )
+    reapply: Reapply = Field(
+        default=0,
+        description="Another number does everything again on the site's host: for one that was emptied, or that"
+        " somebody changed by hand.",
     )
 
     @property

@@ -67,4 +67,4 @@ def test_the_keys_are_real_ones_the_same_in_every_run_and_differ() -> None:
     assert keys == private_keys(300)
     public = [PrivateKey.from_base64(key).public_key() for key in keys.values()]
     assert len(set(public)) == 300
-    assert preshared_key(root_key(), public[0], public[1])
+    assert preshared_key(root_key(), "one", "other")

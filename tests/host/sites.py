@@ -1,6 +1,6 @@
 """Three sites for the helper's tests, the bundles that configure them, and gateways that stand ready to take those."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -59,9 +59,8 @@ class Keys:
         assert old in text
         return sealed(text.replace(old, new))
 
-    def _preshared(self, name: str, public: Mapping[SiteName, str]) -> dict[SiteName, str]:
-        own = public[SiteName(name)]
-        return {peer: keys.preshared_key(self.root, own, key) for peer, key in public.items() if peer != name}
+    def _preshared(self, name: str, sites: Iterable[SiteName]) -> dict[SiteName, str]:
+        return {peer: keys.preshared_key(self.root, name, peer) for peer in sites if peer != name}
 
 
 def sealed(text: str) -> Bundle:

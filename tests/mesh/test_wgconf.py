@@ -189,7 +189,7 @@ def test_wg_quick_reads_it(tmp_path: Path) -> None:
     public = {name: key.public_key() for name, key in private.items()}
     root = generate_private_key().reveal()
     for name, site_plan in plan(familiar()).items():
-        preshared = {peer: preshared_key(root, public[name], public[peer]) for peer in public if peer != name}
+        preshared = {peer: preshared_key(root, name, peer) for peer in public if peer != name}
         file = tmp_path / "wg0.conf"
         file.touch(mode=0o600)
         file.write_text(render(site_plan, private[name].reveal(), public, preshared, addresses={}, rules=RULES))

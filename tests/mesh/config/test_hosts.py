@@ -18,7 +18,7 @@ TABLE: list[Row] = [
         {"sites.fra.gcp": {"region": "europe-west3"}},
         [
             "sites.fra.gcp: unknown key; known here: address, endpoint, listen_port, mtu, dns, private_key, colo, aws,"
-            " digitalocean, networks"
+            " digitalocean, networks, ..."
         ],
     ),
     (
