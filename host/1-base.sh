@@ -5,13 +5,13 @@
 #   apply IFACE [SECONDS]     makes the bundle on stdin live and keeps it beside what is confirmed; goes back where that
 #                         fails, and where nobody confirms it in time (120 seconds)
 #   confirm IFACE [SECONDS]   makes the generation named on stdin the one that the host boots with
-#   status IFACE          says what is confirmed, staged and live
+#   status IFACE          says what is confirmed, staged and live, and what differs from it; changes nothing
 #   rollback IFACE        makes what is confirmed live again
 #   remove IFACE [SITE]   takes away all of the above, and nothing else; nothing at all where it is another site's by now
 #   watch IFACE, undo IFACE   left behind by apply: goes back when the time is over
 #   load IFACE RULES, forward IFACE RULES, unload IFACE       called by wg-quick (PreUp, PostUp, PostDown)
 #
-# Exit status: 0 done; 64 wrong usage; 65 bad bundle, nothing touched; 69 something is missing on this host, nothing
+# Exit status: 0 done (status: said, whatever differs); 64 wrong usage; 65 bad bundle, nothing touched; 69 something is missing on this host, nothing
 # touched; 71 the system refused a step: apply and confirm went back, or say that they could not, every other verb
 # stopped there and can be run again; 73 cannot write; 75 pending, or another run is at work.
 #
@@ -52,13 +52,13 @@ begin() { # One run at a time for an interface; what wg-quick calls on behalf of
     : >"$work/changes"
 }
 
-lock() { # `remove` takes the file away: a lock on what has no name any more keeps nobody else out
+lock() { # [-s]: `remove` takes the file away: a lock on what has no name any more keeps nobody else out
     mkdir -p "${run%/*}" || die 73 "cannot write ${run%/*}"
-    { command exec 9>"$run.lock"; } 2>/dev/null || {
+    { command exec 9<>"$run.lock"; } 2>/dev/null || {
         [ ! -d "${run%/*}" ] || die 73 "cannot write $run.lock"
         return 1
     }
-    flock -n 9 && [ "$(stat -Lc %d:%i /proc/self/fd/9)" = "$(stat -c %d:%i "$run.lock" 2>/dev/null)" ]
+    flock -n "$@" 9 && [ "$(stat -Lc %d:%i /proc/self/fd/9)" = "$(stat -c %d:%i "$run.lock" 2>/dev/null)" ]
 }
 
 finish() { # An apply or confirm ends on one generation or says why not; after SIGKILL the next run goes on from there.
@@ -95,8 +95,8 @@ attempt_step() { # COMMAND...: the same; what the shell itself says of a failure
     fi
 }
 
-ask() { # COMMAND...: no child inherits the lock; one that hangs while this run ends, deaf to TERM, is killed
-    [ -z "$ending" ] || set -- timeout -s KILL 60 "$@"
+ask() { # COMMAND...: no child inherits the lock; one that hangs while this run ends or looks, deaf to TERM, is killed
+    [ -z "$ending$looking" ] || set -- timeout -s KILL 60 "$@"
     "$@" 9>&-
 }
 
@@ -112,7 +112,12 @@ brief() { # one line of what a program said at last, without keys
     tail -n 2 | tr '\n' ' ' | sed 's#[A-Za-z0-9+/]\{43\}=#<key>#g' | cut -c 1-400
 }
 
-changed() { printf '%s\n' "$*" >>"$work/changes"; }
+act() { [ -n "$looking" ] || run "$@"; } # COMMAND...: what changes the host
+
+changed() { # PAST [DRIFT]: what was changed; or what differs, where this run only looks
+    if [ -n "$looking" ]; then shift; fi
+    printf '%s\n' "$1" >>"$work/changes"
+}
 
 reason() { if [ -s "$work/reason" ]; then cat "$work/reason"; else echo "the run was ended"; fi; }
 

@@ -66,11 +66,16 @@ JUMPS
 load_rules() { # ID
     for family in $(families); do
         [ -f "$dir/rules/$1/rules.v$family" ] || {
+            [ -z "$looking" ] || continue # said of the files
             echo "the rules $1 are missing in $dir" >"$work/reason"
             exit 71
         }
         rules_script "$family" "$1"
         [ -s "$work/script" ] || continue
+        if [ -n "$looking" ]; then
+            rules_drift "$family"
+            continue
+        fi
         if grep -q '^:' "$work/script"; then changed "rules replaced"; else changed "jumps put first again"; fi
         mv "$work/saved" "$work/before"
         run "$tables-restore" -w 10 --noflush <"$work/script"
@@ -79,6 +84,30 @@ load_rules() { # ID
         { echo "$1" && snapshot; } >"$run/rules.v$family"
         ! is_up || forget_flows
     done
+}
+
+rules_drift() { # FAMILY: what rules_script found, each chain and jump by its name
+    content "$run/rules.v$1" >"$work/was"
+    awk -v was="$work/was" -v live="$work/live" -v family=" (IPv$1)" '
+        FILENAME == was || FILENAME == live {
+            chain = /^:/ ? substr($1, 2) : $2
+            if (chain != "") { chains[chain]; text[FILENAME, chain] = text[FILENAME, chain] "\n" $0 }
+            next
+        }
+        /^\*/ { table = substr($1, 2) }
+        /^:/ { replaced = 1 }
+        /^-[DI]/ { jump = "jump from " table " " $2 " to " $NF; target[jump] = $NF; number[jump, $1]++ }
+        END {
+            for (chain in chains)
+                if (text[was, chain] != text[live, chain]) {
+                    print "chain " chain (text[live, chain] == "" ? " missing" : " differs") family
+                    said = 1
+                }
+            if (replaced && !said) print "rules differ" family
+            for (jump in target)
+                if (text[live, target[jump]] != "")
+                    print jump (number[jump, "-I"] > number[jump, "-D"] ? " missing" : " not in its place") family
+        }' "$work/was" "$work/live" "$work/script" | sort >>"$work/changes"
 }
 
 forget_flows() { # whose NAT is another one now: each keeps what it was opened with for as long as somebody sends
@@ -130,9 +159,9 @@ unload_rules() {
 
 forwarding_settings() { # ID: "file value" lines
     # shellcheck disable=SC2013 # words are wanted
-    for link in $(cat "$dir/rules/$1/forwarding"); do
-        if grep -q -e '^-A [^ ]*-FWD .* -j ACCEPT' "$dir/rules/$1/rules.v4"; then echo "$ipv4/$link/forwarding 1"; fi
-        if has_ipv6 && grep -q -e '^-A [^ ]*-FWD .* -j ACCEPT' "$dir/rules/$1/rules.v6"; then
+    for link in $(content "$dir/rules/$1/forwarding"); do
+        if grep -qs -e '^-A [^ ]*-FWD .* -j ACCEPT' "$dir/rules/$1/rules.v4"; then echo "$ipv4/$link/forwarding 1"; fi
+        if has_ipv6 && grep -qs -e '^-A [^ ]*-FWD .* -j ACCEPT' "$dir/rules/$1/rules.v6"; then
             if [ -e $ipv6/all/force_forwarding ]; then
                 echo "$ipv6/$link/force_forwarding 1"
             else
@@ -148,14 +177,35 @@ forwarding_settings() { # ID: "file value" lines
 }
 
 forwarding() { # ID, or none
+    : >"$work/forwarding"
+    [ "$1" = none ] || forwarding_settings "$1" | awk '!seen[$0]++' >"$work/forwarding"
+    [ -n "$looking" ] || forward_no_more
+    while read -r setting value; do
+        if [ ! -e "$setting" ]; then
+            link=${setting%/*}
+            if [ -n "$looking" ]; then
+                changed '' "interface ${link##*/} missing, which a network is behind"
+            else
+                echo "wireguard-mesh: no $setting: nothing is forwarded there" >&2
+            fi
+            continue
+        fi
+        before=$(cat "$setting")
+        [ "$before" != "$value" ] || continue
+        changed "forwarding changed" "${setting#/proc/sys/} is $before, not $value"
+        [ -z "$looking" ] || continue
+        grep -q "^$setting " "$run/forwarding" || echo "$setting $value $before" >>"$run/forwarding"
+        echo "$value" >"$setting"
+    done <"$work/forwarding"
+}
+
+forward_no_more() { # what earlier rules needed and those in $work/forwarding do not
     touch "$run/forwarding"
     # What our own file set at boot is not what the host had before.
     content "$sysctl" | sed -n 's#^\(net/.*\) = 1$#/proc/sys/\1#p' | while read -r setting; do
         [ "$(content "$setting")" != 1 ] || grep -q "^$setting " "$run/forwarding" ||
             echo "$setting 1 0" >>"$run/forwarding"
     done
-    : >"$work/forwarding"
-    [ "$1" = none ] || forwarding_settings "$1" | awk '!seen[$0]++' >"$work/forwarding"
     # The last change is undone first.
     awk '{ line[NR] = $0 } END { for (i = NR; i > 0; i--) print line[i] }' "$run/forwarding" >"$work/recorded"
     while read -r setting value before; do
@@ -167,17 +217,6 @@ forwarding() { # ID, or none
         awk -v setting="$setting" '$1 != setting' "$run/forwarding" >"$work/left"
         cp "$work/left" "$run/forwarding"
     done <"$work/recorded"
-    while read -r setting value; do
-        if [ ! -e "$setting" ]; then
-            echo "wireguard-mesh: no $setting: nothing is forwarded there" >&2
-            continue
-        fi
-        before=$(cat "$setting")
-        [ "$before" != "$value" ] || continue
-        grep -q "^$setting " "$run/forwarding" || echo "$setting $value $before" >>"$run/forwarding"
-        echo "$value" >"$setting"
-        changed "forwarding changed"
-    done <"$work/forwarding"
 }
 
 keep_forwarding() { # of a LAN interface that appears only after wg-quick has run at boot: udev or the boot sets it
@@ -187,13 +226,21 @@ keep_forwarding() { # of a LAN interface that appears only after wg-quick has ru
         line="${setting#/proc/sys/} = $value"
         if grep -qs "^$setting " "$run/forwarding" || content "$sysctl" | grep -qxF "$line"; then echo "$line"; fi
     done >"$work/sysctl"
-    if [ ! -s "$work/sysctl" ]; then
-        rm -f "$sysctl"
-    elif ! content "$sysctl" | sed 1d | cmp -s - "$work/sysctl"; then
+    if [ -s "$work/sysctl" ]; then
         {
             echo "# Written by wireguard-mesh: the networks behind $iface forward as soon as they are there."
             cat "$work/sysctl"
         } >"$work/sysctl.d"
+    else
+        : >"$work/sysctl.d"
+    fi
+    if content "$sysctl" | cmp -s - "$work/sysctl.d"; then return; fi
+    changed "$sysctl written" "$sysctl $(if [ -f "$sysctl" ]; then echo differs; else echo missing; fi)"
+    if [ -n "$looking" ]; then
+        return
+    elif [ ! -s "$work/sysctl.d" ]; then
+        rm -f "$sysctl"
+    else
         chmod 644 "$work/sysctl.d"
         umask 022
         mkdir -p "${sysctl%/*}"

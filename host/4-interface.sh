@@ -3,9 +3,12 @@
 set_link() { # CONF
     ip -o link show dev "$iface" >"$work/link"
     mtu=$(values "$1" MTU)
-    if ! grep -q '[<,]UP[,>]' "$work/link" || ! grep -q " mtu ${mtu:-[0-9]*} " "$work/link"; then
-        run ip link set dev "$iface" ${mtu:+mtu "$mtu"} up
-        changed "link set"
+    differs=
+    grep -q '[<,]UP[,>]' "$work/link" || differs="link is down"
+    grep -q " mtu ${mtu:-[0-9]*} " "$work/link" || differs="${differs:+$differs, }MTU is$(sed 's/.* mtu \([0-9]*\) .*/ \1/' "$work/link"), not $mtu"
+    if [ -n "$differs" ]; then
+        act ip link set dev "$iface" ${mtu:+mtu "$mtu"} up
+        changed "link set" "$differs"
     fi
 }
 
@@ -14,12 +17,12 @@ set_addresses() { # CONF: new ones come before old ones go
     # wireguard-go's device gets a link-local address from the kernel.
     ip -o addr show dev "$iface" | awk '$3 ~ /^inet/ && $4 !~ /^fe80:/ { print ($4 ~ "/" ? $4 : $4 "/32") }' >"$work/have"
     for address in $(lacking "$work/have" "$work/want"); do
-        run ip addr add "$address" dev "$iface"
-        changed "address $address added"
+        act ip addr add "$address" dev "$iface"
+        changed "address $address added" "address $address missing"
     done
     for address in $(lacking "$work/want" "$work/have"); do
-        run ip addr del "$address" dev "$iface"
-        changed "address $address removed"
+        act ip addr del "$address" dev "$iface"
+        changed "address $address removed" "address $address is not ours"
     done
 }
 
@@ -27,20 +30,23 @@ set_device() { # CONF: setting even the same port or key again loses packets
     ask wg show "$iface" private-key >"$work/have"
     values "$1" PrivateKey >"$work/want"
     if ! cmp -s "$work/have" "$work/want"; then
-        run wg set "$iface" private-key "$work/want"
-        changed "private key changed"
+        act wg set "$iface" private-key "$work/want"
+        changed "private key changed" "private key differs"
+        echo '*' | note_changed # it ended every session
     fi
     rm "$work/have" "$work/want"
     port=$(values "$1" ListenPort)
-    if [ "$(ask wg show "$iface" listen-port)" != "$port" ]; then
-        run wg set "$iface" listen-port "$port"
-        changed "port changed"
+    found=$(ask wg show "$iface" listen-port)
+    if [ "$found" != "$port" ]; then
+        act wg set "$iface" listen-port "$port"
+        changed "port changed" "port is $found, not $port"
     fi
 }
 
 set_peers() { # CONF: peers that differ, and no other
     ask wg show "$iface" dump >"$work/dump"
-    awk -v applied="$run/applied" -v dump="$work/dump" -v blocks="$work/blocks" -v gone="$work/gone" -v moved="$work/moved" '
+    awk -v applied="$run/applied" -v dump="$work/dump" -v blocks="$work/blocks" -v gone="$work/gone" -v moved="$work/moved" \
+        -v looking="$looking" '
         function same(a, b,    i, n, in_a, list) {
             if (split(a, list, ",") != split(b, list, ",")) return 0
             n = split(a, list, ","); for (i = 1; i <= n; i++) in_a[list[i]]
@@ -50,11 +56,14 @@ set_peers() { # CONF: peers that differ, and no other
         function compare(    known) {
             if (peer == "") return
             wanted[peer]; known = peer in live_ips
-            # A live endpoint that differs may have roamed: it is set only where the configuration changes it.
-            if (known && (endpoint == "" || live_endpoint[peer] != "(none)" && endpoint == was[peer]))
+            # A live endpoint that differs may have roamed, if anything ever came from that peer, or be the address of a
+            # name: then it is set only where the configuration changes it.
+            if (known && (endpoint == "" || live_endpoint[peer] != "(none)" && endpoint == was[peer] &&
+                (live_received[peer] > 0 || endpoint !~ /^([0-9.]+|\[[0-9a-f:]+\]):/)))
                 endpoint = live_endpoint[peer]
             if (known && psk == live_psk[peer] && same(ips, live_ips[peer]) && alive == live_alive[peer] &&
                 endpoint == live_endpoint[peer]) return
+            if (looking) print "peer " (name == "" ? peer : name) (known ? " differs: " differences() : " missing")
             if (known) differ++; else more++
             print "[Peer]\nPublicKey = " peer "\nPresharedKey = " (psk == "(none)" ? none : psk) >blocks
             if (endpoint != "" && endpoint != live_endpoint[peer]) {
@@ -63,14 +72,22 @@ set_peers() { # CONF: peers that differ, and no other
             }
             print "PersistentKeepalive = " alive "\nAllowedIPs = " (ips == "(none)" ? "" : ips) >blocks
         }
-        function sum(n, what) { if (n) print n (n == 1 ? " peer " : " peers ") what }
+        function differences(    list) {
+            if (psk != live_psk[peer]) list = list ", preshared key"
+            if (!same(ips, live_ips[peer])) list = list ", allowed IPs"
+            if (alive != live_alive[peer]) list = list ", keepalive"
+            if (endpoint != live_endpoint[peer]) list = list ", endpoint"
+            return substr(list, 3)
+        }
+        function sum(n, what) { if (n && !looking) print n (n == 1 ? " peer " : " peers ") what }
         BEGIN { none = sprintf("%043d=", 0); gsub(/0/, "A", none); printf "" >blocks; printf "" >gone; printf "" >moved }
         FILENAME == applied { if ($1 == "endpoint") was[$2] = $3; next }
         FILENAME == dump {
-            if (FNR > 1) { live_psk[$1] = $2; live_endpoint[$1] = $3; live_ips[$1] = $4; live_alive[$1] = $8 }
+            if (FNR > 1) { live_psk[$1] = $2; live_endpoint[$1] = $3; live_ips[$1] = $4; live_alive[$1] = $8; live_received[$1] = $6 }
             next
         }
-        /^[ \t]*\[/ { compare(); peer = endpoint = ""; psk = ips = "(none)"; alive = "off"; next }
+        /^# / { site = $2 }
+        /^[ \t]*\[/ { compare(); name = site; site = ""; peer = endpoint = ""; psk = ips = "(none)"; alive = "off"; next }
         {
             sub(/#.*/, ""); equals = index($0, "="); if (!equals) next
             key = substr($0, 1, equals - 1); gsub(/[ \t]/, "", key)
@@ -83,16 +100,30 @@ set_peers() { # CONF: peers that differ, and no other
         }
         END {
             compare()
-            for (peer in live_ips) if (!(peer in wanted)) { print peer >gone; less++ }
+            for (peer in live_ips) if (!(peer in wanted)) {
+                print peer >gone; less++
+                if (looking) print "peer " peer " is not ours"
+            }
             sum(differ, "changed"); sum(more, "added"); sum(less, "removed")
         }' "$run/applied" "$work/dump" "$1" >>"$work/changes"
     # Should this run end here, the next one sets these endpoints whatever they are.
     awk -v moved="$work/moved" 'BEGIN { while ((getline peer < moved) > 0) forget[peer] } !($2 in forget)' "$run/applied" |
         note
     # A prefix that moves to another peer is moved by its new owner's block, before the old owner may go.
-    [ ! -s "$work/blocks" ] || run wg addconf "$iface" "$work/blocks"
-    while read -r peer; do run wg set "$iface" peer "$peer" remove; done <"$work/gone"
+    [ ! -s "$work/blocks" ] || act wg addconf "$iface" "$work/blocks"
+    while read -r peer; do act wg set "$iface" peer "$peer" remove; done <"$work/gone"
+    sed -n 's/^PublicKey = //p' "$work/blocks" | note_changed
     rm "$work/dump" "$work/blocks"
+}
+
+note_changed() { # from stdin public keys, or '*' for all of them: when each was set last, by the time since the boot
+    cat >"$work/keys"
+    [ -s "$work/keys" ] || return 0
+    content "$run/changed" | awk -v now="$(ticks)" -v keys="$work/keys" '
+        BEGIN { while ((getline key < keys) > 0) set[key] }
+        !("*" in set || $1 in set)
+        END { for (key in set) print key, now }' >"$work/changed"
+    mv "$work/changed" "$run/changed"
 }
 
 set_routes() { # CONF: those that wg-quick would make, hooks included; a routing daemon's own (proto ...) stay
@@ -115,19 +146,21 @@ set_routes() { # CONF: those that wg-quick would make, hooks included; a routing
             while ((getline line < have) > 0) { split(line, word, " "); if (!(word[1] in live)) live[word[1]] = line }
         }
         { want[$1] }
-        !($1 in live) { print "add added", $0; next }
-        live[$1] != $0 { print "change changed", $0 }
-        END { for (prefix in live) if (!(prefix in want)) print "del removed", prefix }' "$work/want" | sort >"$work/steps"
-    while read -r verb past prefix mtu; do
-        [ "$verb" = del ] || refuse_anothers "$prefix"
+        !($1 in live) { print "add added missing", $0; next }
+        live[$1] != $0 { print "change changed differs", $0 }
+        END { for (prefix in live) if (!(prefix in want)) print "del removed foreign", prefix }' "$work/want" |
+        sort >"$work/steps"
+    while read -r verb past drift prefix mtu; do
+        [ "$verb" = del ] || [ -n "$looking" ] || refuse_anothers "$prefix"
         # shellcheck disable=SC2086 # words are wanted
-        run ip "$(flag "$prefix")" route "$verb" "$prefix" dev "$iface" metric "$(metric "$prefix")" $mtu
-        changed "route $prefix $past"
+        act ip "$(flag "$prefix")" route "$verb" "$prefix" dev "$iface" metric "$(metric "$prefix")" $mtu
+        [ "$drift" != foreign ] || drift="is not ours"
+        changed "route $prefix $past" "route $prefix $drift"
     done <"$work/steps"
     # One with another metric would come before ours, or be left when that goes.
     while read -r prefix metric; do
-        run ip "$(flag "$prefix")" route del "$prefix" dev "$iface" metric "$metric"
-        changed "route $prefix of metric $metric removed"
+        act ip "$(flag "$prefix")" route del "$prefix" dev "$iface" metric "$metric"
+        changed "route $prefix of metric $metric removed" "route $prefix of metric $metric is not ours"
     done <"$work/spare"
 }
 
@@ -149,15 +182,31 @@ flag() { case $1 in *:*) echo -6 ;; *) echo -4 ;; esac }
 set_dns() { # CONF or /dev/null: as wg-quick does
     values "$1" DNS >"$work/want"
     applied | sed -n 's/^dns //p' >"$work/have"
-    if cmp -s "$work/have" "$work/want"; then return; fi
-    { applied | sed '/^dns /d' && echo "dns unknown"; } | note
     name=$(content /etc/resolvconf/interface-order | sed -n 's/^\([A-Za-z0-9-]\{1,\}\)\*$/\1./p' | head -n 1)$iface
+    if cmp -s "$work/have" "$work/want" && resolver_knows; then return; fi
+    { applied | sed '/^dns /d' && echo "dns unknown"; } | note
     if [ -s "$work/want" ]; then
         sed 's/^/nameserver /' "$work/want" >"$work/resolv"
-        run resolvconf -a "$name" -m 0 -x <"$work/resolv"
+        act resolvconf -a "$name" -m 0 -x <"$work/resolv"
     elif command -v resolvconf >/dev/null; then
-        run resolvconf -d "$name" -f
+        act resolvconf -d "$name" -f
     fi
-    changed "dns changed"
+    changed "dns changed" "dns of $iface differs"
+}
+
+resolver_knows() { # whether it still has what it was told, as far as it can be asked; a program that is not there does
+    case $(readlink -f "$(command -v resolvconf)") in
+    */resolvectl) ask resolvectl dns "$iface" >"$work/told" 2>/dev/null || return 0 ;;
+    *)
+        # openresolv has `keys`, before version 3.13 `interfaces`; Debian's own resolvconf `interface`.
+        for folder in keys interfaces interface none; do
+            if [ -d "/run/resolvconf/$folder" ]; then break; fi
+        done
+        [ "$folder" != none ] || return 0
+        content "/run/resolvconf/$folder/$name" >"$work/told"
+        ;;
+    esac
+    tr ' ' '\n' <"$work/told" >"$work/has"
+    [ -z "$(lacking "$work/has" "$work/want")" ]
 }
 

@@ -22,7 +22,8 @@ applied() { # the summary of what is live: without a note of ours, what the host
 
 live() { applied | sed -n 's/^generation //p'; }
 
-converge() { # CONF GENERATION: the live state becomes this one; what is right already is left alone
+converge() { # CONF GENERATION: the live state becomes this one; what is right already is left alone. What differs is
+    # decided here for `status` too, which looks only: `act` does nothing then, and $run is a copy.
     if is_up; then
         applied | sed 's/^generation .*/generation unfinished/' >"$work/unfinished"
         note <"$work/unfinished"
@@ -34,6 +35,8 @@ converge() { # CONF GENERATION: the live state becomes this one; what is right a
         set_peers "$1"
         set_routes "$1"
         set_dns "$1"
+    elif [ -n "$looking" ]; then
+        changed '' "interface $iface missing"
     else
         for prefix in $(values "$1" AllowedIPs); do refuse_anothers "$prefix"; done
         run wg-quick up "$1" </dev/null
@@ -85,6 +88,8 @@ stage() {
         mkdir -p "$dir/staged"
         rm -f "$dir/staged/generation"
         replace "$work/new/conf" "$staged"
+        sha256sum <"$staged" >"$work/digest"
+        replace "$work/digest" "$dir/staged/digest"
         echo "$generation" >"$work/generation"
         replace "$work/generation" "$dir/staged/generation"
     fi
@@ -104,6 +109,7 @@ commit() { # What the rename makes true is on the disk before it.
 
 settle() { # A run that was killed after the rename is finished.
     if [ -f "$dir/staged/generation" ] && [ ! -f "$staged" ]; then
+        [ ! -f "$dir/staged/digest" ] || mv "$dir/staged/digest" "$dir/digest"
         mv "$dir/staged/generation" "$dir/confirmed"
         disarm
         unstage

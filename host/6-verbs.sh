@@ -1,4 +1,4 @@
-# What people and the program call: apply, confirm, status, rollback, remove.
+# What people and the program call: apply, confirm, rollback, remove.
 
 apply() {
     begin
@@ -72,6 +72,7 @@ rollback() {
     disarm
     if [ -f "$dir/confirmed" ]; then
         converge "$conf" "$(cat "$dir/confirmed")"
+        keep_forwarding
         answer "rolled back to" "$(cat "$dir/confirmed")"
     elif [ -d "$dir" ]; then
         take_down
@@ -79,44 +80,6 @@ rollback() {
     else
         echo "nothing of ours on this host"
     fi
-}
-
-show_status() {
-    begin
-    echo "interface: $iface"
-    for kind in confirmed staged/generation; do
-        echo "${kind%/*}: $(if [ -f "$dir/$kind" ]; then cat "$dir/$kind"; else echo none; fi)"
-    done
-    if ! is_up; then
-        echo "live: none"
-        return
-    elif [ ! -d "$dir" ]; then
-        echo "live: an interface that is not ours"
-        return
-    fi
-    echo "live: $(live | grep . || echo unknown)"
-    if due; then echo "goes back: in $left s, unless it is confirmed"; fi
-    echo "wireguard: $(if [ -S "/run/wireguard/$iface.sock" ]; then echo wireguard-go; else echo kernel; fi)"
-    echo "peers: $(wg show "$iface" peers | wc -l | tr -d ' ')"
-    if [ -f "$staged" ] && [ "$(live)" = "$(content "$dir/staged/generation")" ]; then file=$staged; else file=$conf; fi
-    id=$(content "$file" | loaded_by)
-    if [ ! -f "$dir/rules/${id:-none}/forwarding" ]; then
-        verdict=missing
-    elif forwards "$id"; then
-        verdict="in place"
-    else
-        verdict=differ
-    fi
-    echo "forwarding: $verdict"
-    for family in $(families); do
-        if [ ! -f "$dir/rules/${id:-none}/rules.v$family" ]; then
-            verdict=missing
-        else
-            rules_script "$family" "$id"
-            if [ -s "$work/script" ]; then verdict=differ; else verdict="in place"; fi
-        fi
-        echo "rules.v$family: ${id:-none} $verdict"
-    done
 }
 
 remove() { # [SITE]

@@ -70,12 +70,15 @@ install_packages() { # PACKAGES...
     fi
 }
 
-at_boot() { # add or remove: sets $boot, who starts the interface when the host boots
+at_boot() { # add or remove: sets $boot, who starts the interface when the host boots; look: says where nobody does
     if [ -d /run/systemd/system ]; then
         # The unit stays inactive until the next boot: started now, it would find the interface there and fail.
         if [ "$1" = add ]; then
             run systemctl enable "wg-quick@$iface.service"
             boot="systemd starts $iface at boot"
+        elif [ "$1" = look ]; then
+            ask systemctl is-enabled --quiet "wg-quick@$iface.service" >/dev/null 2>&1 ||
+                changed '' "wg-quick@$iface.service is not enabled: nobody starts $iface at boot"
         else
             systemctl disable "wg-quick@$iface.service" >/dev/null 2>&1 || :
             systemctl reset-failed "wg-quick@$iface.service" >/dev/null 2>&1 || :
@@ -85,6 +88,9 @@ at_boot() { # add or remove: sets $boot, who starts the interface when the host 
             ln -sf wg-quick "/etc/init.d/wg-quick.$iface"
             run rc-update add "wg-quick.$iface" default
             boot="OpenRC starts $iface at boot"
+        elif [ "$1" = look ]; then
+            [ -L "/etc/runlevels/default/wg-quick.$iface" ] ||
+                changed '' "wg-quick.$iface is in no runlevel default: nobody starts $iface at boot"
         elif [ -e "/etc/init.d/wg-quick.$iface" ]; then
             rc-update del "wg-quick.$iface" default >/dev/null 2>&1 || :
             rm -f "/etc/init.d/wg-quick.$iface"

@@ -10,7 +10,7 @@ main() {
     chains=$(printf '%s' "$iface" | tr '[:lower:]' '[:upper:]')
     ours="$(printf '%s' "$chains" | sed 's/\./[.]/g')-(RAW|MSS|PRE|POST|DST|FWD|IN|PORT|SRC)"
     conf=/etc/wireguard/$iface.conf dir=/etc/wireguard/$iface.d run=/run/wireguard-mesh/$iface
-    staged=$dir/staged/$iface.conf work=$run/work.$$ changing='' ending='' probe=''
+    staged=$dir/staged/$iface.conf work=$run/work.$$ changing='' ending='' looking='' probe=''
     sysctl=/etc/sysctl.d/60-wireguard-mesh-$iface.conf
     case $1:$# in
     install:2) install_here ;;
@@ -30,6 +30,7 @@ main() {
     load:3)
         begin
         rm -f "$run/applied"
+        echo '*' | note_changed
         load_rules "$3"
         ;;
     forward:3)

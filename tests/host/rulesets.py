@@ -252,7 +252,7 @@ def load(host: Host, ruleset: str) -> None:
 
 def refused(host: Host, bundle: Bundle) -> str:
     """What the host says to the bundle, on one line; it is left as it was."""
-    host.answer("status")  # leaves its lock
+    host.answer("rollback")  # leaves its lock
     before = _everything(host)
     done = host.helper("apply", stdin=bundle.text)
     assert (done.returncode, done.stdout) == (LACKING, ""), done.stderr

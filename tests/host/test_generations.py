@@ -103,7 +103,7 @@ def test_of_two_runs_at_once_one_waits(nyc: Host, keys: Keys) -> None:
 
 
 def test_a_run_beside_one_that_never_ends_is_told_so(nyc: Host, keys: Keys) -> None:
-    nyc.answer("status")
+    nyc.answer("rollback")  # leaves its lock
     holder = nyc.start("flock", "/run/wireguard-mesh/wg0.lock", "cat")
     nyc.sh("until ! flock -n /run/wireguard-mesh/wg0.lock true; do :; done")
     # A clock that runs a thousand times as fast, so that the half minute of waiting is soon over.
@@ -117,7 +117,7 @@ def test_a_run_beside_one_that_never_ends_is_told_so(nyc: Host, keys: Keys) -> N
 
 def test_a_lock_that_remove_took_away_meanwhile_is_taken_anew(nyc: Host, keys: Keys) -> None:
     lock = "/run/wireguard-mesh/wg0.lock"
-    nyc.answer("status")
+    nyc.answer("rollback")  # leaves its lock
     removing = nyc.start("flock", lock, "cat")
     nyc.sh(f"until ! flock -n {lock} true; do :; done")
     # Its first wait lasts until both locks are as they shall be, and no other one lasts at all.

@@ -30,7 +30,7 @@ def _program(host: Host, path: str, text: str) -> None:
 
 def _refused(host: Host, bundle: Bundle, *sentence: str) -> None:
     """The bundle is refused with all these words on one line, and the host is as it was."""
-    host.answer("status")  # leaves its lock
+    host.answer("rollback")  # leaves its lock
     before = traces(host)
     done = host.helper("apply", stdin=bundle.text)
     assert (done.returncode, done.stdout) == (LACKING, "")
