@@ -26,11 +26,20 @@ set_addresses() { # CONF: new ones come before old ones go
     done
 }
 
-set_device() { # CONF: setting even the same port or key again loses packets
+waits() { # CONF: keys that peers have to know first, or at the same time, change when the others are ready for it
+    [ "$1" = "$staged" ] && [ -z "$switching" ]
+}
+
+set_device() { # CONF: setting even the same port or key again loses packets; a key is left to set_peers
     ask wg show "$iface" private-key >"$work/have"
     values "$1" PrivateKey >"$work/want"
-    if ! cmp -s "$work/have" "$work/want"; then
-        act wg set "$iface" private-key "$work/want"
+    : >"$work/own"
+    if cmp -s "$work/have" "$work/want"; then
+        :
+    elif waits "$1"; then
+        [ -n "$looking" ] || changed "private key changes with the confirm"
+    else
+        { echo "[Interface]" && sed 's/^/PrivateKey = /' "$work/want"; } >"$work/own"
         changed "private key changed" "private key differs"
         echo '*' | note_changed # it ended every session
     fi
@@ -46,41 +55,54 @@ set_device() { # CONF: setting even the same port or key again loses packets
 set_peers() { # CONF: peers that differ, and no other
     ask wg show "$iface" dump >"$work/dump"
     awk -v applied="$run/applied" -v dump="$work/dump" -v blocks="$work/blocks" -v gone="$work/gone" -v moved="$work/moved" \
-        -v looking="$looking" '
+        -v looking="$looking" -v noted="$dir/handover" -v waits="$(! waits "$1" || echo 1)" '
         function same(a, b,    i, n, in_a, list) {
             if (split(a, list, ",") != split(b, list, ",")) return 0
             n = split(a, list, ","); for (i = 1; i <= n; i++) in_a[list[i]]
             n = split(b, list, ","); for (i = 1; i <= n; i++) if (!(list[i] in in_a)) return 0
             return 1
         }
-        function compare(    known) {
+        function compare(    other, old) {
             if (peer == "") return
-            wanted[peer]; known = peer in live_ips
+            other = other_of[peer]
+            if (other == "") { place(peer, ips, endpoint); return }
+            # In a handover the allowed IPs belong to one of two keys, and which of them is decided elsewhere.
+            old = other in live_ips && live_ips[other] != "(none)"
+            place(peer, old ? "(none)" : ips, endpoint)
+            place(other, old ? ips : "(none)", other in live_ips ? "" : endpoint)
+        }
+        function place(peer, ips, endpoint,    known, key) {
+            wanted[peer]; known = peer in live_ips; key = psk
+            if (known && waits && psk != live_psk[peer]) { key = live_psk[peer]; later++ }
             # A live endpoint that differs may have roamed, if anything ever came from that peer, or be the address of a
             # name: then it is set only where the configuration changes it.
             if (known && (endpoint == "" || live_endpoint[peer] != "(none)" && endpoint == was[peer] &&
                 (live_received[peer] > 0 || endpoint !~ /^([0-9.]+|\[[0-9a-f:]+\]):/)))
                 endpoint = live_endpoint[peer]
-            if (known && psk == live_psk[peer] && same(ips, live_ips[peer]) && alive == live_alive[peer] &&
+            if (known && key == live_psk[peer] && same(ips, live_ips[peer]) && alive == live_alive[peer] &&
                 endpoint == live_endpoint[peer]) return
-            if (looking) print "peer " (name == "" ? peer : name) (known ? " differs: " differences() : " missing")
+            if (looking) print "peer " (name == "" ? peer : name) (known ? " differs: " differences(peer, ips, endpoint, key) : " missing")
             if (known) differ++; else more++
-            print "[Peer]\nPublicKey = " peer "\nPresharedKey = " (psk == "(none)" ? none : psk) >blocks
+            print "[Peer]\nPublicKey = " peer "\nPresharedKey = " (key == "(none)" ? none : key) >blocks
             if (endpoint != "" && endpoint != live_endpoint[peer]) {
                 print "Endpoint = " endpoint >blocks
                 print peer >moved
             }
-            print "PersistentKeepalive = " alive "\nAllowedIPs = " (ips == "(none)" ? "" : ips) >blocks
+            print "PersistentKeepalive = " alive >blocks
+            if (ips != "(none)") print "AllowedIPs = " ips >blocks # wg(8) takes no empty one; without, there are none
         }
-        function differences(    list) {
-            if (psk != live_psk[peer]) list = list ", preshared key"
+        function differences(peer, ips, endpoint, key,    list) {
+            if (key != live_psk[peer]) list = list ", preshared key"
             if (!same(ips, live_ips[peer])) list = list ", allowed IPs"
             if (alive != live_alive[peer]) list = list ", keepalive"
             if (endpoint != live_endpoint[peer]) list = list ", endpoint"
             return substr(list, 3)
         }
         function sum(n, what) { if (n && !looking) print n (n == 1 ? " peer " : " peers ") what }
-        BEGIN { none = sprintf("%043d=", 0); gsub(/0/, "A", none); printf "" >blocks; printf "" >gone; printf "" >moved }
+        BEGIN {
+            none = sprintf("%043d=", 0); gsub(/0/, "A", none); printf "" >blocks; printf "" >gone; printf "" >moved
+            while ((getline line < noted) > 0) { split(line, word, " "); other_of[word[1]] = word[2]; other_of[word[2]] = word[1] }
+        }
         FILENAME == applied { if ($1 == "endpoint") was[$2] = $3; next }
         FILENAME == dump {
             if (FNR > 1) { live_psk[$1] = $2; live_endpoint[$1] = $3; live_ips[$1] = $4; live_alive[$1] = $8; live_received[$1] = $6 }
@@ -105,15 +127,19 @@ set_peers() { # CONF: peers that differ, and no other
                 if (looking) print "peer " peer " is not ours"
             }
             sum(differ, "changed"); sum(more, "added"); sum(less, "removed")
+            if (later && !looking) print "preshared keys change with the confirm"
         }' "$run/applied" "$work/dump" "$1" >>"$work/changes"
     # Should this run end here, the next one sets these endpoints whatever they are.
     awk -v moved="$work/moved" 'BEGIN { while ((getline peer < moved) > 0) forget[peer] } !($2 in forget)' "$run/applied" |
         note
     # A prefix that moves to another peer is moved by its new owner's block, before the old owner may go.
-    [ ! -s "$work/blocks" ] || act wg addconf "$iface" "$work/blocks"
+    # All keys change in one step: between two, a handshake would fail, and the next is tried 5 s later.
+    { content "$work/own" && cat "$work/blocks"; } >"$work/keys"
+    [ ! -s "$work/keys" ] || act wg addconf "$iface" "$work/keys"
+    [ ! -s "$work/own" ] || wake "$1" # the others learn of it by being spoken to
     while read -r peer; do act wg set "$iface" peer "$peer" remove; done <"$work/gone"
     sed -n 's/^PublicKey = //p' "$work/blocks" | note_changed
-    rm "$work/dump" "$work/blocks"
+    rm -f "$work/dump" "$work/blocks" "$work/own" "$work/keys"
 }
 
 note_changed() { # from stdin public keys, or '*' for all of them: when each was set last, by the time since the boot

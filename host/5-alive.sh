@@ -4,13 +4,6 @@
 note_alive() { # CONF: which of the peers that stay as they are answer now, before anything is changed
     rm -f "$run/alive"
     if ! is_up || [ ! -f "$conf" ] || ! command -v ping >/dev/null; then return; fi
-    # Another key of its own ends every session, and the others learn of it one by one.
-    values "$conf" PrivateKey >"$work/have"
-    values "$1" PrivateKey >"$work/want"
-    result=0
-    cmp -s "$work/have" "$work/want" || result=1
-    rm "$work/have" "$work/want"
-    [ "$result" = 0 ] || return 0
     known_peers "$conf" >"$work/before"
     known_peers "$1" | grep -Fxf "$work/before" >"$work/peers" || :
     answering 1 <"$work/peers" | sort -u >"$run/alive"
@@ -26,22 +19,22 @@ check_alive() { # exits where one that answered does not answer any more
     }
 }
 
-known_peers() { # CONF: of each a line: key, endpoint, single addresses (its tunnel ones among them), and site
-    awk '/^# / { site = $2 } /^PublicKey = / { key = $3 } /^Endpoint = / { endpoint = $3 }
+known_peers() { # CONF: of each a line: endpoint, single addresses (its tunnel ones among them), and site
+    awk '/^# / { site = $2 } /^Endpoint = / { endpoint = $3 }
         /^AllowedIPs = / {
             addresses = ""
             for (i = 3; i <= NF; i++) if (sub(/\/(32|128),?$/, "", $i)) addresses = addresses "," $i
-            print key, endpoint, addresses, site
+            print endpoint, addresses, site
         }' "$1"
 }
 
 answering() { # TIMES: of the lines on stdin those whose peer answers one of so many pings, all at once, one a second
-    while read -r key endpoint addresses site; do
+    while read -r endpoint addresses site; do
         for address in $(echo "$addresses" | tr , ' '); do
             {
                 for _ in $(seq "$1"); do
                     if ask ping -n -q -c 1 -W 1 "$address" >/dev/null 2>&1; then
-                        echo "$key $endpoint $addresses $site"
+                        echo "$endpoint $addresses $site"
                         break
                     fi
                 done

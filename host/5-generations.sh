@@ -24,6 +24,7 @@ live() { applied | sed -n 's/^generation //p'; }
 
 converge() { # CONF GENERATION: the live state becomes this one; what is right already is left alone. What differs is
     # decided here for `status` too, which looks only: `act` does nothing then, and $run is a copy.
+    brought_up=
     if is_up; then
         applied | sed 's/^generation .*/generation unfinished/' >"$work/unfinished"
         note <"$work/unfinished"
@@ -41,8 +42,10 @@ converge() { # CONF GENERATION: the live state becomes this one; what is right a
         for prefix in $(values "$1" AllowedIPs); do refuse_anothers "$prefix"; done
         run wg-quick up "$1" </dev/null
         changed "$iface brought up"
+        brought_up=1
     fi
     summary "$1" "$2" | note
+    [ -z "$brought_up" ] || resume_handover "$1"
 }
 
 take_down() {

@@ -1,4 +1,5 @@
-# The timer: what is applied and not confirmed in time goes back by itself, whatever became of who applied it.
+# What stays behind: what is applied and not confirmed in time goes back by itself, whatever became of who applied it; and
+# while a peer changes its key, its allowed IPs go with the key that it uses.
 
 ticks() { cut -d . -f 1 /proc/uptime; } # a clock that nobody sets
 
@@ -7,7 +8,7 @@ arm() { # GENERATION: from now on; returns once somebody watches the time
     mv "$work/due" "$run.due"
     waited=0
     while
-        if flock -n "$run.watch" true; then watch; fi # nobody does, or not any more
+        stay
         [ "$(content "$run.watched")" != "$1" ]
     do
         [ "$waited" -lt 100 ] || {
@@ -20,13 +21,14 @@ arm() { # GENERATION: from now on; returns once somebody watches the time
     done
 }
 
-watch() { # It outlives this run, the connection and its session; none of their streams, nor the lock, is its own.
+stay() { # It outlives this run, the connection and its session; none of their streams, nor the lock, is its own.
+    flock -n "$run.watch" true || return 0 # somebody is there
     if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null &&
         ask systemd-run --quiet --collect --unit="wireguard-mesh-$iface-$$-$(ticks)" \
-            $program watch "$iface" </dev/null >/dev/null 2>&1; then
+            $program watch "$iface" "$within" </dev/null >/dev/null 2>&1; then
         return
     fi
-    WIREGUARD_MESH_LOCKED='' setsid $program watch "$iface" </dev/null >/dev/null 2>&1 9>&- &
+    WIREGUARD_MESH_LOCKED='' setsid $program watch "$iface" "$within" </dev/null >/dev/null 2>&1 9>&- &
 }
 
 disarm() { rm -f "$run.due"; } # who watches looks every second, and leaves
@@ -36,19 +38,42 @@ due() { # sets $due_generation, and $left in seconds; false where nothing has to
     left=$((due_at - $(ticks)))
 }
 
-watch_time() { # the process that stays: one for each interface, until there is nothing to wait for
+watch() { # the process that stays: one for each interface, until there is nothing to wait for
     { command exec 8>"$run.watch"; } 2>/dev/null || exit 73
     flock -n 8 || exit 0
-    while due; do
-        [ "$due_generation" = "$(content "$run.watched")" ] || {
-            echo "$due_generation" >"$run.watched.new"
-            mv "$run.watched.new" "$run.watched"
-        }
-        # Another run may be at work, which will confirm, or give more time: it is asked for by its own process.
-        [ "$left" -gt 0 ] || $program undo "$iface" 8>&- || sleep 4
-        sleep 1
+    heard='' since='' pairs=''
+    while
+        busy='' pause=1 rounds=1
+        if due; then busy=1 && watch_time; fi
+        if handing_over; then busy=1 && watch_keys; fi
+        [ -n "$busy" ]
+    do
+        for _ in $(seq "$rounds"); do
+            sleep "$pause"
+            if [ "$rounds" -gt 1 ] && follow_keys; then since=$(ticks); fi
+        done
     done
     rm -f "$run.watched"
+}
+
+watch_time() {
+    [ "$due_generation" = "$(content "$run.watched")" ] || {
+        echo "$due_generation" >"$run.watched.new"
+        mv "$run.watched.new" "$run.watched"
+    }
+    # Another run may be at work, which will confirm, or give more time: it is asked for by its own process.
+    [ "$left" -gt 0 ] || $program undo "$iface" 8>&- || sleep 4
+}
+
+watch_keys() { # closely as long as another site's turn is near; a key that is not used any more is given up at last
+    [ "$pairs" = "$(cat "$dir/handover")" ] || since=
+    pairs=$(content "$dir/handover") since=${since:-$(ticks)}
+    passed=$(($(ticks) - since))
+    if [ "$passed" -lt 300 ]; then pause=0.02 rounds=40; else pause=0.1 rounds=10; fi
+    if [ "$passed" -gt $((600 + within)) ]; then
+        $program retire "$iface" 8>&- || :
+        since=
+    fi
 }
 
 undo() { # of what was due; it stays staged, for the next confirm to make it live again

@@ -16,6 +16,7 @@ show_status() {
         if [ -f "$staged" ] && [ "$(live)" = "$(content "$dir/staged/generation")" ]; then file=$staged; fi
     fi
     if due; then echo "goes back: in $left s, unless it is confirmed"; fi
+    if handing_over; then echo "handover: $(awk '{ printf "%s%s", comma, $3; comma = ", " }' "$dir/handover")"; fi
     if is_up && [ -d "$dir" ]; then
         echo "wireguard: $(if [ -S "/run/wireguard/$iface.sock" ]; then echo wireguard-go; else echo kernel; fi)"
         echo "peers: $(ask wg show "$iface" peers | wc -l | tr -d ' ')"

@@ -10,7 +10,7 @@ apply() {
     changing=apply
     if [ -f "$staged" ]; then
         file=$staged
-        attempt_step note_alive "$file"
+        attempt_step before_change
         [ "$result" = 0 ] || exit 71
         arm "$generation"
     else
@@ -23,6 +23,17 @@ apply() {
     changing=
     prune
     answer applied "$generation"
+}
+
+before_change() { # what the change needs to know of the host as it is
+    note_alive "$staged"
+    note_handover "$staged"
+}
+
+switch_keys() { # those that have waited for the other sites
+    switching=1
+    set_device "$staged"
+    set_peers "$staged"
 }
 
 answer() { # WORD GENERATION
@@ -42,7 +53,7 @@ confirm() {
     if [ "$(content "$dir/staged/generation")" = "$told" ]; then
         changing=confirm
         if [ "$(live)" != "$told" ]; then # gone back or rebooted meanwhile
-            attempt_step note_alive "$staged"
+            attempt_step before_change
             [ "$result" = 0 ] || exit 71
             arm "$told"
             attempt_step converge "$staged" "$told"
@@ -51,6 +62,8 @@ confirm() {
             changing=
             die 75 "$(echo "$told" | cut -c 1-12) was not live any more and is again; confirm it once more"
         fi
+        attempt_step switch_keys
+        [ "$result" = 0 ] || exit 71
         attempt_step check_alive
         [ "$result" = 0 ] || exit 71
         changing=

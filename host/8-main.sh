@@ -10,11 +10,12 @@ main() {
     chains=$(printf '%s' "$iface" | tr '[:lower:]' '[:upper:]')
     ours="$(printf '%s' "$chains" | sed 's/\./[.]/g')-(RAW|MSS|PRE|POST|DST|FWD|IN|PORT|SRC)"
     conf=/etc/wireguard/$iface.conf dir=/etc/wireguard/$iface.d run=/run/wireguard-mesh/$iface
-    staged=$dir/staged/$iface.conf work=$run/work.$$ changing='' ending='' looking='' probe=''
+    staged=$dir/staged/$iface.conf work=$run/work.$$ changing='' ending='' looking='' probe='' alone='' switching=''
+    within=120
     sysctl=/etc/sysctl.d/60-wireguard-mesh-$iface.conf
     case $1:$# in
     install:2) install_here ;;
-    apply:2 | apply:3 | confirm:2 | confirm:3)
+    apply:2 | apply:3 | confirm:2 | confirm:3 | watch:2 | watch:3)
         within=${3:-120}
         case $within in
         *[!0-9]* | ????? | 0*) die 64 "no number of seconds: $within" ;;
@@ -25,8 +26,8 @@ main() {
     rollback:2) rollback ;;
     remove:2) remove '' ;;
     remove:3) remove "$3" ;;
-    watch:2) watch_time ;;
     undo:2) undo ;;
+    retire:2) retire ;;
     load:3)
         begin
         rm -f "$run/applied"
@@ -34,8 +35,10 @@ main() {
         load_rules "$3"
         ;;
     forward:3)
+        [ "${WIREGUARD_MESH_LOCKED:-}" = "$iface" ] || alone=1
         begin
         forwarding "$3"
+        [ -z "$alone" ] || resume_at_boot
         ;;
     unload:2)
         begin

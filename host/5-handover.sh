@@ -1,0 +1,98 @@
+# Handover: a peer that gets another key. Both are taken at once, and its allowed IPs belong to the one that was heard of
+# last, until the new one has been in use for a while: so neither its change nor its going back cuts it off.
+
+note_handover() { # CONF: the peers that it gives another key, in $dir/handover: two keys and the site, a line each
+    [ -f "$dir/confirmed" ] && is_up || return 0
+    ask wg show "$iface" allowed-ips >"$work/have"
+    awk -v have="$work/have" -v noted="$dir/handover" -v before="$conf" '
+        function names(file, key_of,    line, word, site) {
+            while ((getline line < file) > 0) {
+                split(line, word, " ")
+                if (word[1] == "#") site = word[2]
+                if (word[1] == "PublicKey" && site != "") { key_of[site] = word[3]; site = "" }
+            }
+        }
+        BEGIN {
+            while ((getline line < have) > 0) { split(line, word, " "); owns[word[1]] = word[2] != "(none)" }
+            while ((getline line < noted) > 0) { split(line, word, " "); one[word[3]] = word[1]; other[word[3]] = word[2] }
+            names(before, old); names(ARGV[1], new)
+            for (site in new) {
+                if (!(site in old)) continue
+                from = old[site]
+                # Of two keys that it has already, the one in use stays.
+                if (site in one) from = owns[one[site]] ? one[site] : owns[other[site]] ? other[site] : from
+                if (from != new[site] && from in owns) print from, new[site], site
+                else if (site in one && (one[site] == new[site] || other[site] == new[site])) print one[site], other[site], site
+            }
+            exit
+        }' "$1" >"$work/handover"
+    if [ -s "$work/handover" ]; then
+        cmp -s "$work/handover" "$dir/handover" || replace "$work/handover" "$dir/handover"
+    else
+        rm -f "$dir/handover"
+    fi
+}
+
+handing_over() { [ -s "$dir/handover" ]; }
+
+resume_at_boot() { # by whoever starts the interface then
+    applied >"$work/known"
+    note <"$work/known"
+    resume_handover "$conf"
+}
+
+resume_handover() { # CONF: after the interface was brought up from a file, which knows one key of each peer
+    handing_over || return 0
+    set_peers "$1"
+    stay
+}
+
+follow_keys() { # what was heard of since the last look gets the allowed IPs; sets $heard
+    now=$(wg show "$iface" latest-handshakes 2>/dev/null) || now=
+    [ "$now" != "$heard" ] || return 1
+    {
+        printf '%s\n-\n%s\n-\n' "$heard" "$now"
+        wg show "$iface" allowed-ips 2>/dev/null || :
+    } | awk -v noted="$dir/handover" '
+        $1 == "-" { part++; next }
+        !part { before[$1] = $2; next }
+        part == 1 { last[$1] = $2; next }
+        { ips[$1] = substr($0, length($1) + 2); gsub(/ /, ",", ips[$1]) }
+        function newer(a, b) { # a handshake is told by the second: of two in the same, the one that was not there before
+            if (last[a] == last[b]) return last[a] != before[a]
+            return last[a] > last[b]
+        }
+        function move(to, from) { if (ips[to] == "(none)" && ips[from] != "(none)" && newer(to, from)) print to, ips[from] }
+        END {
+            while ((getline line < noted) > 0) {
+                split(line, word, " ")
+                if (word[1] in ips && word[2] in ips) { move(word[1], word[2]); move(word[2], word[1]) }
+            }
+        }' | while read -r key prefixes; do wg set "$iface" peer "$key" allowed-ips "$prefixes" 2>/dev/null || :; done
+    heard=$now
+}
+
+retire() { # keys that nobody uses any more: the configuration names the other, and that one has the allowed IPs
+    begin
+    settle
+    if [ -f "$staged" ] || ! is_up || ! handing_over; then return; fi
+    ask wg show "$iface" allowed-ips >"$work/have"
+    awk -v have="$work/have" -v conf="$conf" -v left="$work/left" '
+        BEGIN {
+            printf "" >left
+            while ((getline line < have) > 0) { split(line, word, " "); owns[word[1]] = word[2] != "(none)" }
+            while ((getline line < conf) > 0) { split(line, word, " "); if (word[1] == "PublicKey") named[word[3]] }
+        }
+        $1 in named && owns[$1] { print $2; next }
+        $2 in named && owns[$2] { print $1; next }
+        { print >left }' "$dir/handover" >"$work/retired"
+    while read -r key; do run wg set "$iface" peer "$key" remove; done <"$work/retired"
+    if [ -s "$work/left" ]; then replace "$work/left" "$dir/handover"; else rm -f "$dir/handover"; fi
+}
+
+wake() { # CONF: a packet to each peer, for a handshake at once; nobody listens there
+    # shellcheck disable=SC2016 # words of the other shell, which wg-quick needs too
+    [ -z "$looking" ] || return 0
+    known_peers "$1" | awk '{ print $2 }' | tr , '\n' | grep . |
+        ask xargs bash -c 'for address; do echo >"/dev/udp/$address/9"; done' bash 2>/dev/null || :
+}

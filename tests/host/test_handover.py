@@ -1,0 +1,153 @@
+"""A site that gets another key: its peers take both for a while, and nobody is cut off, whichever way it ends."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from mesh.bundle import Bundle
+from mesh.keys import generate_private_key, generate_root
+from mesh.model import Mesh, SiteName
+from tests.host.observe import Ping, peers
+from tests.host.scratch import Host
+from tests.host.sites import AMS, NYC, SFO, Keys, between, settle
+
+MESH = between(NYC, AMS, SFO)
+# Pings at intervals of 10 ms: 100 ms at most.
+MOST_LOST = 10
+HAS_PREFIXES = "until wg show wg0 allowed-ips | grep -F {} | grep -q /32; do sleep 0.02; done"
+
+
+def joined(hosts: Mapping[str, Host], keys: Keys, mesh: Mesh = MESH) -> None:
+    """Every site configured, and every tunnel in use."""
+    for name, host in hosts.items():
+        settle(host, keys.bundle(mesh, name))
+    hosts["nyc"].sh("ping -c 1 -W 10 10.99.0.2; ping -c 1 -W 10 10.99.0.3")
+    hosts["ams"].sh("ping -c 1 -W 10 10.99.0.3")
+
+
+def renewed(keys: Keys, name: str) -> Keys:
+    """The same keys but for one site's."""
+    return Keys(keys.root, {**keys.private, SiteName(name): generate_private_key()})
+
+
+def owner(host: Host, *keys: str) -> str:
+    """Which of the keys has the allowed IPs; the other has none."""
+    live = peers(host)
+    (found,) = (key for key in keys if key in live and live[key][2] != "(none)")
+    return found
+
+
+def prepared(hosts: Mapping[str, Host], keys: Keys, new: Keys) -> Bundle:
+    """ams and sfo know nyc's new key; nyc has applied it, and is not confirmed."""
+    for name in ("ams", "sfo"):
+        settle(hosts[name], new.bundle(MESH, name))
+    bundle = new.bundle(MESH, "nyc")
+    assert "private key changes with the confirm" in hosts["nyc"].answer("apply", stdin=bundle.text)
+    assert hosts["nyc"].run("wg", "show", "wg0", "public-key").strip() == keys.of("nyc").public_key()
+    return bundle
+
+
+def test_a_site_changes_its_key_and_nobody_else_notices(trio: dict[str, Host], keys: Keys) -> None:
+    joined(trio, keys)
+    new = renewed(keys, "nyc")
+    old_key, new_key = keys.of("nyc").public_key(), new.of("nyc").public_key()
+    with (
+        Ping(trio["ams"], "10.99.0.1") as from_ams,
+        Ping(trio["nyc"], "10.99.0.3") as to_sfo,
+        Ping(trio["ams"], "10.99.0.3") as others,
+    ):
+        bundle = prepared(trio, keys, new)
+        assert owner(trio["ams"], old_key, new_key) == old_key
+        assert "handover: nyc\n" in trio["ams"].answer("status") + "\n"
+        assert from_ams.lost() == to_sfo.lost() == others.lost() == []
+        assert trio["nyc"].answer("confirm", stdin=bundle.generation) == f"confirmed {bundle.generation[:12]}"
+        assert len(from_ams.lost()) <= MOST_LOST
+        assert len(to_sfo.lost()) <= MOST_LOST
+        assert others.lost() == []
+    for name in ("ams", "sfo"):
+        assert owner(trio[name], old_key, new_key) == new_key
+        assert "drift: none" in trio[name].answer("status")
+        # The old one is given up when the new one has been in use for a while.
+        assert old_key in peers(trio[name])
+        trio[name].run("/usr/local/sbin/wireguard-mesh", "retire", "wg0")
+        assert list(peers(trio[name])).count(old_key) == 0
+        assert "handover" not in trio[name].answer("status")
+        assert trio[name].answer("apply", stdin=new.bundle(MESH, name).text) == "nothing changed"
+
+
+def test_a_site_that_goes_back_to_its_old_key_is_reached_by_it(trio: dict[str, Host], keys: Keys) -> None:
+    joined(trio, keys)
+    new = renewed(keys, "nyc")
+    old_key, new_key = keys.of("nyc").public_key(), new.of("nyc").public_key()
+    nyc, ams = trio["nyc"], trio["ams"]
+    before = keys.bundle(MESH, "nyc")
+    prepared(trio, keys, new)
+    # As where it is killed between the change and the commit: the key is there, and nothing was confirmed.
+    nyc.run("sh", "-c", "sed -n 's/^PrivateKey = //p' /etc/wireguard/wg0.d/staged/wg0.conf >/run/key;"
+            "wg set wg0 private-key /run/key; rm /run/key; ping -c 3 10.99.0.2 || :")  # fmt: skip
+    ams.sh(HAS_PREFIXES.format(new_key))
+    nyc.answer("rollback")
+    assert f"live: {before.generation}" in nyc.answer("status")
+    nyc.sh("ping -c 3 -W 1 10.99.0.2 || :")
+    ams.sh(HAS_PREFIXES.format(old_key))
+    ams.sh("ping -c 1 -W 5 10.99.0.1")
+    # It is not given up while the site uses it, whatever the configuration says.
+    ams.run("/usr/local/sbin/wireguard-mesh", "retire", "wg0")
+    assert {old_key, new_key} <= set(peers(ams))
+
+
+def test_a_key_that_the_others_do_not_know_goes_back(trio: dict[str, Host], keys: Keys) -> None:
+    joined(trio, keys)
+    new = renewed(keys, "nyc")
+    settle(trio["ams"], new.bundle(MESH, "ams"))
+    nyc, bundle = trio["nyc"], new.bundle(MESH, "nyc")
+    nyc.answer("apply", stdin=bundle.text)
+    done = nyc.helper("confirm", stdin=bundle.generation)
+    assert done.returncode == 71
+    assert "what answered before this change does not any more: sfo; went back to" in done.stderr
+    assert nyc.run("wg", "show", "wg0", "public-key").strip() == keys.of("nyc").public_key()
+    for peer in ("10.99.0.2", "10.99.0.3"):
+        nyc.sh(f"until ping -c 1 -W 1 {peer}; do :; done")
+
+
+def test_both_keys_are_taken_after_a_reboot_too(trio: dict[str, Host], keys: Keys) -> None:
+    joined(trio, keys)
+    new = renewed(keys, "nyc")
+    old_key, new_key = keys.of("nyc").public_key(), new.of("nyc").public_key()
+    bundle, ams = prepared(trio, keys, new), trio["ams"]
+    # What a reboot leaves.
+    ams.sh("wg-quick down wg0; rm -rf /run/wireguard-mesh; wg-quick up wg0")
+    assert {old_key, new_key} <= set(peers(ams))
+    trio["nyc"].sh("ping -c 5 -W 1 10.99.0.2 || :")
+    ams.sh(HAS_PREFIXES.format(old_key))
+    trio["nyc"].answer("confirm", stdin=bundle.generation)
+    ams.sh(HAS_PREFIXES.format(new_key))
+    ams.sh("ping -c 1 -W 5 10.99.0.1")
+
+
+@pytest.mark.parametrize("site_s_key_too", [False, True])
+def test_all_preshared_keys_change_and_no_packet_is_lost_for_it(
+    trio: dict[str, Host], keys: Keys, site_s_key_too: bool
+) -> None:
+    joined(trio, keys)
+    new = Keys(generate_root(), dict(keys.private))
+    if site_s_key_too:
+        new = renewed(new, "sfo")
+    bundles = {name: new.bundle(MESH, name) for name in trio}
+    with Ping(trio["ams"], "10.99.0.1") as flow:
+        for name, host in trio.items():
+            answer = host.answer("apply", stdin=bundles[name].text)
+            assert "preshared keys change with the confirm" in answer
+            assert {psk for psk, *_ in peers(host).values()} >= {
+                keys._preshared(name, [SiteName(other)])[SiteName(other)] for other in trio if other != name
+            }
+        for name, host in trio.items():
+            host.answer("confirm", stdin=bundles[name].generation)
+            assert {psk for psk, *_ in peers(host).values()} == {
+                new._preshared(name, [SiteName(other)])[SiteName(other)] for other in trio if other != name
+            }
+        assert flow.lost() == []
+    for host in trio.values():
+        assert "drift: none" in host.answer("status")
+    # A new handshake is made with the new ones.
+    trio["nyc"].sh("wg-quick down wg0; wg-quick up wg0; ping -c 1 -W 10 10.99.0.2; ping -c 1 -W 10 10.99.0.3")
