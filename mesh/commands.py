@@ -41,6 +41,11 @@ class Commands:
         return f"{_AS_ROOT} timeout -k 90 60 {HELPER} confirm {self.interface} {self.within}"
 
     @property
+    def status(self) -> str:
+        """Says how the host is; changes nothing. It waits half a minute for another run to end."""
+        return f"{_AS_ROOT} timeout -k 10 60 {HELPER} status {self.interface}"
+
+    @property
     def remove(self) -> str:
         """Takes everything of ours off the host, if it is still this site's.
 

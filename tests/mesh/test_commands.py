@@ -41,6 +41,7 @@ def said(programs: Path, command: str, user: int) -> list[str]:
     [
         (NYC.apply, f"timeout -k 90 120 {HELPER} apply wg0 120"),
         (NYC.confirm, f"timeout -k 90 60 {HELPER} confirm wg0 120"),
+        (NYC.status, f"timeout -k 10 60 {HELPER} status wg0"),
     ],
 )
 def test_root_runs_the_helper_and_another_user_does_so_by_sudo(programs: Path, command: str, call: str) -> None:
