@@ -118,7 +118,7 @@ find_drift() { # in a subshell
     at_boot look
     file_drift
     converge "$file" "$(live)"
-    if [ "$file" = "$conf" ]; then keep_forwarding; fi
+    if [ "$file" = "$conf" ] && [ -z "$lacks" ]; then keep_forwarding; fi
 }
 
 cp_notes() { # what converge writes down it writes into a copy
@@ -128,7 +128,7 @@ cp_notes() { # what converge writes down it writes into a copy
     run=$work/run
 }
 
-file_drift() { # files that are not as they came
+file_drift() { # files that are not as they came; sets $lacks where one is missing
     digest=$dir/digest
     # Staged, or a confirm was killed after the rename.
     if [ "$file" = "$staged" ] || { [ -f "$dir/staged/digest" ] && [ ! -f "$staged" ]; }; then digest=$dir/staged/digest; fi
