@@ -12,8 +12,11 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.check import Checked, NoStackFileError, check, stack_files
+from cli.console import complain as _complain
+from cli.console import console as _console
 from cli.explain import data, explain, lines, only_stack_file
 from cli.question import QuestionError
+from cli.statusverb import EXIT_STATUS, status_command
 from mesh.faults import Fault
 
 _FAULTS = 1
@@ -26,12 +29,6 @@ def _version() -> str:
     if project.is_file():
         return str(tomllib.loads(project.read_text())["project"]["version"])
     return metadata.version("wireguard-mesh")
-
-
-def _console(*, stderr: bool = False) -> Console:
-    """Colours on a terminal only, whatever the environment says; lines are not broken, for those who search."""
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, force_terminal=stream.isatty(), highlight=False, markup=False, soft_wrap=True)
 
 
 app = App(
@@ -142,6 +139,9 @@ def explain_command(
     return 0 if answer.passes else 1
 
 
+app.command(status_command, name="status", help_epilogue=EXIT_STATUS)
+
+
 def main() -> None:
     """Runs meshctl, and ends the process with its exit status."""
     sys.exit(run(sys.argv[1:]))
@@ -162,10 +162,6 @@ def run(arguments: list[str]) -> int:
         _complain(f"{error}\nTry 'meshctl --help'.")
         return _USAGE
     return status if isinstance(status, int) else 0
-
-
-def _complain(text: str) -> None:
-    _console(stderr=True).print(Text.assemble(("meshctl: ", "bold red"), text))
 
 
 def _show(verdict: Checked, console: Console) -> None:
