@@ -198,6 +198,13 @@ def test_all_of_it_runs_on_busybox(nyc: Host) -> None:
     first = keys.bundle(between(NYC, AMS), "nyc")
     assert settle(nyc, first)[0].endswith(": wg0 brought up")
     assert settle(nyc, first) == ("nothing changed", "confirmed already")
+    assert nyc.answer("status").endswith("\ndrift: none")
+    nyc.sh("iptables -I FORWARD -j ACCEPT; ip route del 10.20.0.0/24; echo '# mine' >>/etc/wireguard/wg0.conf")
+    differs = ("wg0.conf was edited", "WG0-FWD not in its place (IPv4)", "route 10.20.0.0/24 missing")
+    said = [line for line in nyc.answer("status").splitlines() if line.startswith("drift: ")]
+    assert [end for end, line in zip(differs, said, strict=True) if line.endswith(end)] == list(differs)
+    settle(nyc, first)
+    assert nyc.answer("status").endswith("\ndrift: none")
     second = keys.bundle(between(NYC, AMS, access=()), "nyc")
     answer, _ = settle(nyc, second)
     assert answer.split(": ")[1].startswith("rules replaced, forwarding changed, 1 peer changed, route 10.20.0.0/24")
