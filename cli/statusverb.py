@@ -62,6 +62,8 @@ def status_command(
 
 def lines(stack: str, sites: Sequence[SiteState]) -> list[Text]:
     """The table, what is wrong and what is worth knowing, and the verdict."""
+    if not sites:
+        return [Text.assemble((f"{stack}: ", "bold"), "no site is deployed; 'pulumi up' does that")]
     rows = [_row(site) for site in sites]
     widths = [max(len(row[column]) for row in (_HEADS, *rows) if len(row) > 2) for column in range(len(_HEADS))]
     widths[0] = max(len(row[0]) for row in (_HEADS, *rows))

@@ -158,6 +158,10 @@ def test_all_well_is_said_in_a_line() -> None:
     assert paused[-3:] == ["use1: paused; 203.0.113.9 does not answer", "", "prod: 2 sites, all as they should be"]
 
 
+def test_a_stack_without_a_site_is_said_to_have_none() -> None:
+    assert shown() == ["prod: no site is deployed; 'pulumi up' does that"]
+
+
 def test_a_hundred_sites_have_a_hundred_lines_however_many_are_silent() -> None:
     peers = [f"peer s{i}: handshake {i} s ago, changed long ago, received 1, sent 1" for i in range(95)]
     peers += [f"peer s{i}: handshake never, changed long ago, received 0, sent 1" for i in range(95, 99)]
