@@ -16,7 +16,7 @@ wg set wg0 peer "$(wg show wg0 peers)" allowed-ips 10.99.0.1/32
 iptables -F FORWARD
 ip address add 10.9.9.9/32 dev wg0
 """
-LOOK = "{ iptables-save; ip6tables-save; } | grep -v '^[:#]'; wg show wg0 allowed-ips; ip address show dev wg0; ip route"
+LOOK = "{ iptables-save; ip6tables-save; } | grep -v '^[:#]'; wg show wg0 allowed-ips; ip addr show dev wg0; ip route"
 
 
 def sites(environment: Environment, status: int) -> dict[str, dict[str, Any]]:
