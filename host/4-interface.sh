@@ -55,7 +55,7 @@ set_device() { # CONF: setting even the same port or key again loses packets; a 
 set_peers() { # CONF: peers that differ, and no other
     ask wg show "$iface" dump >"$work/dump"
     awk -v applied="$run/applied" -v dump="$work/dump" -v blocks="$work/blocks" -v gone="$work/gone" -v moved="$work/moved" \
-        -v looking="$looking" -v noted="$dir/handover" -v waits="$(! waits "$1" || echo 1)" '
+        -v looking="$looking" -v noted="$dir/handover" -v waits="$(! waits "$1" || echo 1)" -v renewed="$work/renewed" '
         function same(a, b,    i, n, in_a, list) {
             if (split(a, list, ",") != split(b, list, ",")) return 0
             n = split(a, list, ","); for (i = 1; i <= n; i++) in_a[list[i]]
@@ -83,6 +83,8 @@ set_peers() { # CONF: peers that differ, and no other
                 endpoint == live_endpoint[peer]) return
             if (looking) print "peer " (name == "" ? peer : name) (known ? " differs: " differences(peer, ips, endpoint, key) : " missing")
             if (known) differ++; else more++
+            # Of the rest a session is no witness, and none is made anew for it.
+            if (!known || key != live_psk[peer] || endpoint != live_endpoint[peer]) print peer >renewed
             print "[Peer]\nPublicKey = " peer "\nPresharedKey = " (key == "(none)" ? none : key) >blocks
             if (endpoint != "" && endpoint != live_endpoint[peer]) {
                 print "Endpoint = " endpoint >blocks
@@ -100,7 +102,8 @@ set_peers() { # CONF: peers that differ, and no other
         }
         function sum(n, what) { if (n && !looking) print n (n == 1 ? " peer " : " peers ") what }
         BEGIN {
-            none = sprintf("%043d=", 0); gsub(/0/, "A", none); printf "" >blocks; printf "" >gone; printf "" >moved
+            none = sprintf("%043d=", 0); gsub(/0/, "A", none)
+            printf "" >blocks; printf "" >gone; printf "" >moved; printf "" >renewed
             while ((getline line < noted) > 0) { split(line, word, " "); other_of[word[1]] = word[2]; other_of[word[2]] = word[1] }
         }
         FILENAME == applied { if ($1 == "endpoint") was[$2] = $3; next }
@@ -138,8 +141,8 @@ set_peers() { # CONF: peers that differ, and no other
     [ ! -s "$work/keys" ] || act wg addconf "$iface" "$work/keys"
     [ ! -s "$work/own" ] || wake "$1" # the others learn of it by being spoken to
     while read -r peer; do act wg set "$iface" peer "$peer" remove; done <"$work/gone"
-    sed -n 's/^PublicKey = //p' "$work/blocks" | note_changed
-    rm -f "$work/dump" "$work/blocks" "$work/own" "$work/keys"
+    note_changed <"$work/renewed"
+    rm -f "$work/dump" "$work/blocks" "$work/own" "$work/keys" "$work/renewed"
 }
 
 note_changed() { # from stdin public keys, or '*' for all of them: when each was set last, by the time since the boot
