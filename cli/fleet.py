@@ -32,7 +32,7 @@ class HostRef:
     """A site's host as the state has it: how it is reached, and the generation that the last `up` confirmed there.
 
     `generation` is None where none was. `rules` is the id of the rules in the bundle that was applied last. A `paused`
-    host is left alone by every `up`.
+    host is left alone by every `up`; one that was paused from the first has no `interface` yet.
     """
 
     site: str
@@ -110,16 +110,19 @@ def read_state(exported: str) -> tuple[HostRef, ...]:
 
 def _host(site: str, commands: Mapping[str, Mapping[str, Any]]) -> HostRef:
     config, confirm = commands[f"{site}-config"], commands.get(f"{site}-confirm")
-    inputs = _plain(config["inputs"])
+    inputs, told = _plain(config["inputs"]), _plain((confirm or {"inputs": {}})["inputs"])
+    # How the engine notes that it is not to delete what a resource stands for.
+    paused = bool(config.get("retainOnDelete"))
+    if paused and "stdin" not in inputs:
+        return HostRef(site, "", _ssh(inputs["connection"]), None, paused=True, rules="")
     heads = (line[1:].split() for line in inputs["stdin"].splitlines() if line.startswith("@"))
-    sections = {head[0]: head[1] for head in heads if len(head) == 2}
+    sections = {head[0]: head[1] for head in heads if len(head) > 1}
     return HostRef(
         site=site,
         interface=sections["interface"],
         connection=_ssh(inputs["connection"]),
-        generation=None if confirm is None else _plain(confirm["inputs"])["stdin"].split()[0],
-        # How the engine notes that it is not to delete what a resource stands for.
-        paused=bool(config.get("retainOnDelete")),
+        generation=told["stdin"].split()[0] if "stdin" in told else None,
+        paused=paused,
         rules=sections["rules"],
     )
 

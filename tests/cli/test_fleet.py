@@ -75,6 +75,14 @@ def test_the_state_says_how_a_host_is_reached_and_what_it_has_to_run() -> None:
     assert "none of anybody's" not in repr((nyc, use1))
 
 
+def test_a_host_that_was_paused_before_anything_was_done_there_has_no_generation_and_no_interface() -> None:
+    never = [resource(f"nyc-{what}", CONNECTION, "", retainOnDelete=True) for what in ("config", "confirm")]
+    for one in never:
+        del one["inputs"]["stdin"], one["inputs"]["create"]
+    (host,) = read_state(exported(*never))
+    assert (host.paused, host.interface, host.generation) == (True, "", None)
+
+
 def test_a_host_that_was_never_confirmed_and_one_that_is_being_replaced() -> None:
     (host,) = read_state(exported(NYC[0], {**NYC[1], "delete": True}))
     assert host.generation is None
