@@ -19,7 +19,7 @@ sample, with comments. `meshctl check <stack>` reports every fault of a file, ea
 program checks the same before it touches anything.
 
 - An unknown key is a fault, not ignored. A key without a value counts as left out.
-- Where the value is something `or a list`, one may be written alone. `access` and `assert` are always lists.
+- Where the value is something `or a list`, one may be written alone. `access`, `assert` and `probes` are lists always.
 - Secrets (`private_key`, `token`) are encrypted in the file, by `pulumi config set --path --secret
   'wireguard-mesh:PLACE'`, where PLACE is like `sites.nyc.private_key`. In plain text they are a fault, and so is an
   encrypted value that is no secret.

@@ -234,6 +234,19 @@ class Assertion:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """What `meshctl verify` tries besides: a site's host opens one port of TCP, or sends an echo, to an address.
+
+    The address is one at another site, as this one knows it.
+    """
+
+    source: SiteName
+    address: IPAddress
+    service: Service
+    expect: Literal["allow", "deny"]
+
+
+@dataclass(frozen=True, slots=True)
 class Mesh:
     """A whole environment. `sites` are in the order of their names, which every text and output keeps.
 
@@ -252,6 +265,7 @@ class Mesh:
     operator_key: Secret | None = None
     confirm_within: int = 120
     preshared_generation: int = 1
+    probes: tuple[Probe, ...] = ()
 
     def site(self, name: str) -> Site:
         """The site of that name. Raises KeyError where there is none."""

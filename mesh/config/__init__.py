@@ -9,7 +9,7 @@ from mesh.assertions import broken
 from mesh.config.checks import check_all
 from mesh.config.draft import draft, position
 from mesh.config.faults import ConfigError, place, report, without_pasted
-from mesh.config.schema import ColoPart, ProxyPart, SitePart, SshPart, StackPart
+from mesh.config.schema import ColoPart, ProbePart, ProxyPart, SitePart, SshPart, StackPart
 from mesh.config.selectors import Selection
 from mesh.config.stackfile import section_of
 from mesh.config.values import is_private
@@ -24,12 +24,14 @@ from mesh.model import (
     Mesh,
     Network,
     Party,
+    Probe,
     Secret,
     Service,
     Site,
     SiteName,
     Ssh,
 )
+from mesh.probes import contradicted
 
 __all__ = ["ConfigError", "Fault", "documentation_addresses", "engine_sections", "parse", "report"]
 
@@ -50,7 +52,7 @@ def parse(sections: Mapping[str, object], *, stack_file: bool = False) -> Mesh:
 
     `stack_file`: the sections were read from a stack file, where a secret in plain text is a fault.
     Raises ConfigError with all faults at once, in the order of the sections; or else, where there is none, with the
-    assertions that do not hold.
+    assertions that do not hold, and the probes that the grants contradict.
     """
     drawn = draft(sections, stack_file=stack_file)
     selection = Selection(drawn)
@@ -59,7 +61,7 @@ def parse(sections: Mapping[str, object], *, stack_file: bool = False) -> Mesh:
         found.sort(key=lambda fault: position(drawn.raw, fault[0]))
         raise ConfigError(Fault(place(loc), without_pasted(message, drawn.raw)) for loc, message in found)
     mesh = _mesh(drawn.config, selection)
-    if violated := broken(mesh):
+    if violated := (*broken(mesh), *contradicted(mesh)):
         raise ConfigError(violated)
     return mesh
 
@@ -152,7 +154,13 @@ def _mesh(config: StackPart, selection: Selection) -> Mesh:
         operator_key=config.ssh.private_key,
         confirm_within=config.mesh.confirm_within,
         preshared_generation=config.mesh.preshared_generation,
+        probes=tuple(map(_probe, config.probes)),
     )
+
+
+def _probe(part: ProbePart) -> Probe:
+    (address,) = _given(None if part.address is None else (part.address,))
+    return Probe(SiteName(_given(part.source)), address, _given(part.service), _given(part.expect))
 
 
 def _services(services: tuple[Service | None, ...] | None) -> tuple[Service, ...]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Hashable, Iterator
 
-from mesh.config import addresses, advertised, clouds, grants, operators, overlaps, resolvers, returns
+from mesh.config import addresses, advertised, clouds, grants, operators, overlaps, probes, resolvers, returns
 from mesh.config.draft import Draft
 from mesh.config.faults import Found, Loc, place
 from mesh.config.schema import CLOUDS, ColoPart, NetworkPart, ProxyPart, SitePart
@@ -27,6 +27,7 @@ def check_all(draft: Draft, selection: Selection) -> Iterator[Found]:
         _check_shared,
         advertised.check,
         overlaps.check,
+        probes.check,
     )
     selecting: tuple[Callable[[Draft, Selection], Iterator[Found]], ...] = (
         check_groups,

@@ -164,4 +164,9 @@ Services: TypeAlias = Annotated[
     many("port, or a list", pattern=ports.PATTERN),
 ]
 ReturnRoute: TypeAlias = Annotated[Literal["manual"], *choice("manual")]
+SiteReference: TypeAlias = Annotated[
+    str, *scalar(partial(values.text, what="the name of a site"), "string", title="site")
+]
+Address: TypeAlias = Annotated[IPAddress, *scalar(values.address, "string", title="address")]
+ProbedService: TypeAlias = Annotated[Service, *scalar(ports.probed, "string", title="port", pattern=ports.PROBED)]
 Expectation: TypeAlias = Annotated[Literal["allow", "deny"], *choice("allow", "deny")]

@@ -11,6 +11,9 @@ from mesh.services import common, merged
 # The accepted forms, as a regular expression of JSON Schema (ECMA 262); the check below also knows the bounds.
 PATTERN = r"^(icmp|(tcp|udp)(/[1-9][0-9]{0,4}(-[1-9][0-9]{0,4})?)?)$"
 
+# What a probe can try: one port of TCP, or an echo.
+PROBED = r"^(icmp|tcp/[1-9][0-9]{0,4})$"
+
 _FORMS = "write it like tcp/443, udp/8000-8100, tcp or icmp"
 _LAST = 65535
 
@@ -35,6 +38,16 @@ def service(value: object) -> Service:
         case "tcp" | "udp":
             return Service(protocol, 0, _LAST)
     raise ValueError(_no_protocol(written))
+
+
+def probed(value: object) -> Service:
+    """What a probe tries, `tcp/443` or `icmp`: something that answers, or refuses, where it passes."""
+    found = service(value)
+    if found.protocol == "udp":
+        raise ValueError(f"'{found}': nobody says whether a datagram arrived; try one port of TCP, or icmp")
+    if found.protocol == "tcp" and found.first != found.last:
+        raise ValueError(f"'{found}' is more than one port; a probe tries one, for example tcp/{found.first or 443}")
+    return found
 
 
 def repeated(services: Sequence[Service | None]) -> Iterator[tuple[int, str]]:

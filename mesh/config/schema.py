@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 from mesh.config.aws import AwsPart
 from mesh.config.digitalocean import DigitalOceanPart
 from mesh.config.forms import (
+    Address,
     Addresses,
     EndpointText,
     Expectation,
@@ -26,10 +27,12 @@ from mesh.config.forms import (
     Port,
     Prefixes,
     Reapply,
+    ProbedService,
     Resolvers,
     ReturnRoute,
     Selectors,
     Services,
+    SiteReference,
     SshKey,
     TunnelInterface,
     User,
@@ -264,6 +267,22 @@ class AssertionPart(Part):
     )
 
 
+class ProbePart(Part):
+    """What `meshctl verify` tries besides, after an `up`: hosts behind the sites, which only you know of."""
+
+    source: SiteReference | None = required("The site whose host tries it.", alias="from")
+    address: Address | None = required(
+        "An address at another site, as this one knows it: in a network there, or its tunnel address. At a host in a"
+        " network something has to listen on the port, or to refuse it.",
+        alias="to",
+    )
+    service: ProbedService | None = required("`tcp/443`, one port; or `icmp`, an echo.", alias="port")
+    expect: Expectation | None = required(
+        "`allow`: it opens, or is refused by the host itself. `deny`: nothing comes back. The grants have to say the"
+        " same; a probe that they contradict is a fault."
+    )
+
+
 class StackPart(Part):
     """The stack config, in the namespace `wireguard-mesh`."""
 
@@ -289,4 +308,7 @@ class StackPart(Part):
     )
     assertions: Annotated[tuple[AssertionPart, ...], BeforeValidator(items)] = Field(
         default=(), alias="assert", description="What has to hold whatever the grants say."
+    )
+    probes: Annotated[tuple[ProbePart, ...], BeforeValidator(items)] = Field(
+        default=(), description="What `meshctl verify` tries beside the sites' own hosts, of which it knows by itself."
     )

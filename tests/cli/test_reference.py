@@ -23,11 +23,12 @@ def test_every_part_of_the_config_has_its_table() -> None:
         "`wireguard-mesh:sites.NAME.networks.NAME`",
         "`wireguard-mesh:access[N]`",
         "`wireguard-mesh:assert[N]`",
+        "`wireguard-mesh:probes[N]`",
     ]
 
 
 def test_what_may_be_written_alone_is_marked_as_a_list_in_its_row() -> None:
-    assert "or a list`, one may be written alone. `access` and `assert` are always lists.\n" in page()
+    assert "or a list`, one may be written alone. `access`, `assert` and `probes` are lists always.\n" in page()
     assert [str(fault) for fault in faults(changed({"access": {"from": "ams.lan", "to": "nyc.virbr0"}}))] == [
         "access: expected a list, found a mapping"
     ]

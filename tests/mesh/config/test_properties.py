@@ -31,6 +31,8 @@ WORDS = [
     "assert",
     "expect",
     "ports",
+    "port",
+    "probes",
     "operators",
     "advertise_as",
     "return_route",
@@ -82,7 +84,7 @@ scalars = st.one_of(
     st.sampled_from(VALUES),
     st.just(SEALED),
 )
-SECTIONS = ["mesh", "ssh", "sites", "access", "groups", "operators", "assert"]
+SECTIONS = ["mesh", "ssh", "sites", "access", "groups", "operators", "assert", "probes"]
 keys = st.one_of(
     st.sampled_from(WORDS), st.sampled_from(WORDS), st.text(max_size=10), st.integers(), st.sampled_from(KEYS)
 )
@@ -108,6 +110,7 @@ def whole() -> dict[str, Any]:
             "sites.fra.mtu": 1412,
             "access.1": {"from": "fra", "to": "*", "ports": ["tcp/80-90", "icmp"]},
             "assert": [{"from": "nyc.*", "to": ["all"], "ports": "tcp/443", "expect": "deny"}],
+            "probes": [{"from": "fra", "to": "10.20.0.9", "port": "tcp/80", "expect": "allow"}],
         }
     )
 
