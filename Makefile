@@ -50,7 +50,7 @@ checks:
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	cat host/*.sh | .venv/bin/shellcheck -
-	.venv/bin/shellcheck lab/machine.sh tools/bootstrap .ci/run
+	.venv/bin/shellcheck cli/onhost.sh lab/machine.sh tools/bootstrap .ci/run
 
 format: ## put the code into ruff's form
 	@tools/bootstrap venv

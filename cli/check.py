@@ -64,8 +64,8 @@ def stack_files(directory: Path, stack: str | None) -> dict[str, Path]:
     raise NoStackFileError(f"there is no Pulumi.{name}.yaml {where}; {known}")
 
 
-def check(stack: str, path: Path) -> Checked:
-    """Reads and checks one stack file."""
+def check(stack: str, path: Path, *, deployed: bool = False) -> Checked:
+    """Reads and checks one stack file. `deployed`: its hosts exist, also those whose addresses are examples."""
     try:
         file = load(path.read_bytes().decode())
     except (OSError, UnicodeDecodeError) as error:
@@ -78,8 +78,9 @@ def check(stack: str, path: Path) -> Checked:
     except ConfigError as error:
         return Checked(stack, path, file, None, _together(file, error.faults))
     examples = _by_line(file, documentation_addresses(mesh))
-    notes = examples if stack == SAMPLE else ()
-    faults = file.faults if stack == SAMPLE else _by_line(file, (*file.faults, *examples))
+    excused = deployed or stack == SAMPLE
+    notes = examples if excused else ()
+    faults = file.faults if excused else _by_line(file, (*file.faults, *examples))
     return Checked(stack, path, file, None if faults else mesh, faults, notes, _by_line(file, warnings(mesh)))
 
 

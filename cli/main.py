@@ -17,6 +17,7 @@ from cli.console import console as _console
 from cli.explain import data, explain, lines, only_stack_file
 from cli.question import QuestionError
 from cli.statusverb import EXIT_STATUS, status_command
+from cli.verifyverb import VERIFY_STATUS, verify_command
 from mesh.faults import Fault
 
 _FAULTS = 1
@@ -140,6 +141,7 @@ def explain_command(
 
 
 app.command(status_command, name="status", help_epilogue=EXIT_STATUS)
+app.command(verify_command, name="verify", help_epilogue=VERIFY_STATUS)
 
 
 def main() -> None:

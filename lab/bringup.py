@@ -51,16 +51,18 @@ def up(stack: str, console: Console) -> bool:
     say(console, "engine", f"Pulumi {tools.version}, {tools.origin}")
     world = _world_in_turn(mesh, screen, console)
     try:
-        outcome = _deploy(world, stack, tools, screen, console)
+        deployment = Deployment(world, stack, tools.root)
+        outcome = _deploy(deployment, tools, screen, console)
         if outcome.failure is not None:
             _tell_failure(world, outcome, console)
             return False
         found = _probe(world, screen)
+        proved = _verify(deployment, screen, console)
     finally:
         world.release()
     console.print()
     console.print(table.render(found, console.width))
-    return found.as_granted
+    return found.as_granted and proved
 
 
 def down(console: Console, *, everything: bool = False) -> None:
@@ -132,8 +134,8 @@ def _world(mesh: Mesh, console: Console) -> World:
     return world
 
 
-def _deploy(world: World, stack: str, tools: Engine, screen: Screen, console: Console) -> Outcome:
-    deployment = Deployment(world, stack, tools.root)
+def _deploy(deployment: Deployment, tools: Engine, screen: Screen, console: Console) -> Outcome:
+    world = deployment.world
     cut_off = world.path / "cut-off"
     if deployment.recover():
         cut_off.touch()
@@ -192,6 +194,17 @@ def _probe(world: World, screen: Screen) -> Matrix:
     wanted = expected(world.mesh, world.topology)
     found = measure(world, wanted, progress=lambda text: screen.progress(f"  probes   {text}"))
     return Matrix.of(found, [network for site in world.mesh.sites for network in site.networks])
+
+
+def _verify(deployment: Deployment, screen: Screen, console: Console) -> bool:
+    """What an operator would do next: `meshctl verify`, run by the operator."""
+    screen.progress("  verify   asks every host")
+    done = deployment.meshctl("verify")
+    *faults, verdict = (done.stdout or done.stderr).strip().splitlines() or ["ended without a word"]
+    say(console, "verify", verdict.removeprefix(f"{deployment.stack}: "))
+    for fault in faults:
+        console.print(fault, style="red", markup=False, highlight=False)
+    return done.returncode == 0
 
 
 def expected(mesh: Mesh, topology: Topology) -> list[Probe]:

@@ -153,6 +153,19 @@ class Deployment:
             return {}
         return {"wireguard-mesh:ssh.private_key": self.world.operator_key_path.read_text()}
 
+    def meshctl(self, verb: str, *options: str) -> "subprocess.CompletedProcess[str]":
+        """Runs a verb of meshctl that asks this stack's hosts, where the operator is, to its end."""
+        argv = [sys.executable, "-m", "cli", verb, "--stack", self.stack, "--directory", str(self.project), *options]
+        path = f"{self.engine / 'bin'}:{os.environ.get('PATH', os.defpath)}"
+        return subprocess.run(
+            self.world.operator_command(argv, CHECKOUT),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env={**os.environ, **self.engine_environment(), "PATH": path},
+            check=False,
+        )
+
     def engine_environment(self) -> dict[str, str]:
         """The variables that the engine gets beside those of this process."""
         return {

@@ -1,5 +1,6 @@
 """The texts of the remote commands. They hold no secret and nothing that varies: a failure prints them whole."""
 
+import shlex
 from dataclasses import dataclass
 
 HELPER = "/usr/local/sbin/wireguard-mesh"
@@ -54,3 +55,7 @@ class Commands:
         # Root asks whether it is there: the user may not be able to look into the folder.
         program = f"test ! -x {HELPER} || exec timeout -k 90 120 {HELPER} remove {self.interface} {self.site}"
         return f"{_AS_ROOT} sh -c '{program}'"
+
+    def script(self, text: str, seconds: int, within: int) -> str:
+        """Runs a script of ours with the interface and `within` as its arguments, for `seconds` at most."""
+        return f"{_AS_ROOT} timeout -k 10 {seconds} sh -c {shlex.quote(text)} sh {self.interface} {within}"
