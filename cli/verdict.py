@@ -202,7 +202,8 @@ def _keys(here: Site, there: Site, mine: Seen, theirs: Seen | None) -> str | Non
 
 def _clock(here: Site, there: Site, seen: Mapping[str, Seen]) -> str:
     """What is to be said of clocks: that of a host which differs from most, where one of the two does."""
-    usual = median_low([0, *(one.skew for one in seen.values())])
+    hosts = [one.skew for one in seen.values()]
+    usual = median_low(hosts if len(hosts) > 2 else [*hosts, 0])  # of two, ours decides
     for site in (here, there):
         ahead = seen[site.name].skew - usual if site.name in seen else 0
         if abs(ahead) > _CLOCK_SECONDS:

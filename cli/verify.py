@@ -23,12 +23,12 @@ _TRIES, _TRIES_DENIED = 3, 1
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was found. `left_out` are the paused sites; `pairs` and `probes` say how many were tried."""
+    """What was found. `left_out` are the paused sites; `pings` and `probes` say how many were tried."""
 
     findings: tuple[Finding, ...]
     left_out: tuple[str, ...]
     sites: int
-    pairs: int
+    pings: int
     probes: int
     connections: int
     seconds: float
@@ -36,8 +36,9 @@ class Verified:
     @property
     def summary(self) -> str:
         """One line of what was tried."""
-        tried = f"{self.sites} hosts asked, {self.pairs} pairs and {self.probes} connections between them tried"
-        return f"{tried} ({self.seconds:.1f} s)"
+        numbers = ((self.sites, "host"), (self.pings, "ping"), (self.probes, "connection"))
+        hosts, pings, tried = (f"{number} {what}{'s' * (number != 1)}" for number, what in numbers)
+        return f"{hosts} asked, {pings} and {tried} between them tried ({self.seconds:.1f} s)"
 
 
 def verify(
@@ -76,7 +77,7 @@ def verify(
         findings=tuple(findings),
         left_out=tuple(sorted(paused)),
         sites=len(seen),
-        pairs=sum(len(one.answered) for one in seen.values()),
+        pings=sum(len(one.answered) for one in seen.values()),
         probes=sum(len(one.probes) for one in seen.values()),
         connections=len(asked),
         seconds=time.monotonic() - start,
@@ -156,7 +157,7 @@ def data(verified: Verified) -> dict[str, object]:
         "findings": [{"site": one.site, "peer": one.peer, "reason": one.reason} for one in verified.findings],
         "left_out": list(verified.left_out),
         "hosts": verified.sites,
-        "pairs": verified.pairs,
+        "pings": verified.pings,
         "probes": verified.probes,
         "connections": verified.connections,
         "seconds": round(verified.seconds, 1),

@@ -61,7 +61,7 @@ def test_a_mesh_of_four_is_proved_after_its_first_up_and_after_a_grant_came_and_
     assert (first.status, first.told) == (0, []), first
     # Every two of four, both ways, in both families where both have them; one connection to each host.
     assert (first.data["hosts"], first.data["connections"]) == (4, 4)
-    assert first.data["pairs"] >= 12
+    assert first.data["pings"] >= 12
     environment.config["access"].append({"from": "fra", "to": "nyc", "ports": "tcp/22"})
     environment.write()
     behind = verify(environment)

@@ -49,6 +49,14 @@ def test_root_runs_the_helper_and_another_user_does_so_by_sudo(programs: Path, c
     assert said(programs, command, 1000) == ["sudo -n", call, "the text on stdin"]
 
 
+def test_a_script_of_ours_is_run_whole_with_the_interface_and_a_number(programs: Path) -> None:
+    text = "echo \"it's $1\" '$2'\ncat"
+    (programs / "timeout").write_text('#!/bin/sh\necho "$1 $2 $3"; shift 3; exec "$@"\n')
+    for user, before in ((0, []), (1000, ["sudo -n"])):
+        told = said(programs, NYC.script(text, 30, 7), user)
+        assert told == [*before, "-k 10 30", "it's wg0 $2", "the text on stdin"]
+
+
 def test_install_runs_what_came_on_stdin_and_leaves_no_file(programs: Path) -> None:
     (programs / "timeout").write_text('#!/bin/sh\necho "$1 $2 $3 $4 $6 $7"; cat "$5"; echo; echo "$5" >&2\n')
     for user, before in ((0, []), (1000, ["sudo -n"])):

@@ -75,6 +75,16 @@ def test_secrets_are_in_the_environment_of_the_preview_alone() -> None:
     assert [step["id"] for _, step in steps("preview.yml") if "secrets." in str(step)] == ["preview"]
 
 
+def test_an_environment_is_verified_after_its_up_also_where_that_failed_at_a_site() -> None:
+    names = [step.get("id", step.get("name")) for step in job("up.yml", "up")["steps"]]
+    assert names[-2:] == ["up", "Verify"]
+    last = job("up.yml", "up")["steps"][-1]
+    assert last["run"] == '.venv/bin/meshctl verify --stack "$STACK"'
+    assert "!cancelled()" in last["if"]
+    assert "steps.up.outcome" in last["if"]
+    assert last["env"]["PULUMI_CONFIG_PASSPHRASE"] == "${{ secrets.PULUMI_CONFIG_PASSPHRASE }}"
+
+
 @pytest.fixture
 def runner(tmp_path: Path) -> dict[str, str]:
     """The environment of a step, with stand-ins for the programs, which note how they were called."""

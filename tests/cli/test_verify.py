@@ -1,0 +1,251 @@
+"""`meshctl verify`: what each host gets to do, how it does it, and what becomes of the answers."""
+
+import json
+import shlex
+import shutil
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import verify as verifying
+from cli.fleet import Answer, FleetError, HostRef
+from cli.main import run
+from cli.verify import work
+from mesh import bundle
+from mesh.commands import HELPER
+from mesh.config import parse
+from mesh.config.stackfile import read_stack_file
+from mesh.model import Mesh, SiteName, Ssh
+from mesh.plan import plan
+from mesh.proof import trials
+from tests.cli.prod import STACK
+
+SCRIPT = (Path(verifying.__file__).parent / "onhost.sh").read_text()
+SHELLS = [shell for shell in ("dash", "busybox sh", "bash --posix") if shutil.which(shell.split()[0])]
+GENERATION = "a" * 64
+STATUS = f"""interface: wg0
+confirmed: {GENERATION}
+staged: none
+live: {GENERATION}
+clock: 1700000000
+peer PEER: handshake 5 s ago, changed long ago, received 100, sent 100
+drift: none
+"""
+
+
+@pytest.fixture(scope="module")
+def mesh() -> Mesh:
+    """nyc and ams."""
+    return parse(read_stack_file(STACK))
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Path:
+    """A folder with the programs of a host: a helper, a `wg`, and a `ping` that answers for 10.99.0.1 alone."""
+    for name, text in {
+        "helper": 'n=$(cat "$0.n" 2>/dev/null || echo 0); echo $((n + 1)) >"$0.n"; cat "$0.say"',
+        "wg": 'echo "KEY= $3"',
+        "ping": 'for last; do :; done; test "$last" = 10.99.0.1',
+        "sleep": "exit 0",
+        # The time passes by the number of looks at it.
+        "cut": f'n=$(cat {tmp_path}/n 2>/dev/null || echo 0); echo $((n + 1)) >{tmp_path}/n; echo "$n"',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "helper.say").write_text(STATUS)
+    return tmp_path
+
+
+def on(host: Path, shell: str, tasks: str) -> "subprocess.CompletedProcess[str]":
+    text = SCRIPT.replace(HELPER, str(host / "helper")).replace("PATH=/usr", f"PATH={host}:/usr")
+    argv = [*shlex.split(shell), "-c", text, "sh", "wg0", "3"]
+    return subprocess.run(argv, input=tasks, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_host_pings_connects_and_tells_of_itself_by_any_shell(host: Path, shell: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taking, socket.create_server(("127.0.0.1", 0)) as gone:
+        port, nobody = taking.getsockname()[1], gone.getsockname()[1]
+        gone.close()
+        tasks = (
+            "peer nyc 10.99.0.1\npeer fra 10.99.0.3\n"
+            f"tcp 0 nyc 127.0.0.1 3 {port}\ntcp 1 nyc 127.0.0.1 1 {nobody}\ntcp 2 fra 127.0.0.1 1 {port}\n"
+            "icmp 3 nyc 10.99.0.1 1\nicmp 4 nyc 10.99.0.9 2\n"
+        )
+        done = on(host, shell, tasks)
+    assert (done.returncode, done.stderr) == (0, "")
+    results, rest = done.stdout.split("@before\n")
+    assert sorted(results.splitlines()) == [
+        "@results",
+        "answered nyc 10.99.0.1",
+        "probe 0 connected",
+        "probe 1 refused",
+        "probe 3 answered",
+        "probe 4 silent",
+        "silent fra 10.99.0.3",
+    ]
+    assert rest.startswith(f"{STATUS}@after\n{STATUS}@wireguard\nown KEY= public-key\n")
+    assert not list(Path("/tmp").glob(f"tmp.*/{host.name}"))
+
+
+def test_a_session_that_is_older_than_the_change_is_waited_for(host: Path) -> None:
+    old = STATUS.replace("PEER", "nyc").replace("changed long ago", "changed 3 s ago")
+    new = 'n=$(cat "$0.n" 2>/dev/null || echo 0); echo $((n + 1)) >"$0.n"\n'
+    (host / "helper").write_text(
+        f'#!/bin/sh\n{new}if [ "$n" -lt 4 ]; then cat "$0.say"; else sed "s/handshake 5/handshake 4/" "$0.say"; fi\n'
+    )
+    (host / "helper.say").write_text(old)
+    done = on(host, "dash", "peer nyc 10.99.0.1\n")
+    assert "handshake 4 s ago" in done.stdout.split("@after")[1]
+    assert (host / "helper.n").read_text().strip() == "5"
+    # One that does not answer is not waited for: there is no session to come.
+    (host / "helper.n").write_text("0")
+    on(host, "dash", "peer nyc 10.99.0.7\n")
+    assert (host / "helper.n").read_text().strip() == "2"
+
+
+def test_a_session_that_is_never_renewed_is_given_up(host: Path) -> None:
+    (host / "helper.say").write_text(STATUS.replace("PEER", "nyc").replace("changed long ago", "changed 3 s ago"))
+    done = on(host, "dash", "peer nyc 10.99.0.1\n")
+    assert done.returncode == 0
+    assert 100 < int((host / "helper.n").read_text()) < 200
+
+
+def test_a_host_without_its_program_says_so_and_one_that_refuses_is_believed(host: Path) -> None:
+    (host / "helper").write_text("#!/bin/sh\necho 'wireguard-mesh: no such thing' >&2; exit 64\n")
+    done = on(host, "dash", "")
+    assert (done.returncode, done.stdout, done.stderr) == (64, "", "wireguard-mesh: no such thing\n")
+    (host / "helper").unlink()
+    done = on(host, "dash", "")
+    assert (done.returncode, done.stdout) == (69, "")
+    assert "is missing on this host" in done.stderr
+
+
+def test_a_host_gets_its_own_work_and_no_secret(mesh: Mesh) -> None:
+    wanted = trials(mesh, plan(mesh))
+    lines = work(mesh, SiteName("ams"), wanted).splitlines()
+    assert lines[0] == "peer nyc 10.99.0.1"
+    assert all(line.startswith(("peer nyc ", "tcp ", "icmp ")) for line in lines)
+    assert {line.split()[2] for line in lines[1:]} == {"nyc"}
+
+
+Fleet = dict[str, Any]
+
+
+@pytest.fixture
+def fleet(directory: Path, mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    """The hosts of the stack `prod` and their answers, by site; change them."""
+    ids = {str(name): bundle.rules_id(bundle.rules(one)) for name, one in plan(mesh).items()}
+    there: Fleet = {
+        "hosts": {
+            site: HostRef(site, "wg0", Ssh("192.0.2.1", 22, "root", "ssh-ed25519 A"), GENERATION, False, ids[site])
+            for site in ("ams", "nyc")
+        },
+        "answers": {site: Answer(0, said(site), "") for site in ("ams", "nyc")},
+        "asked": {},
+    }
+
+    async def answer(
+        hosts: Sequence[HostRef], command: Any, stdin: Mapping[str, str], *, seconds: float, done: Any
+    ) -> dict[str, Answer | str]:
+        for host in hosts:
+            there["asked"][host.site] = (command(host), stdin[host.site])
+            done(host.site)
+        return {host.site: there["answers"][host.site] for host in hosts}
+
+    monkeypatch.setattr(verifying, "hosts", lambda stack, where: tuple(there["hosts"].values()))
+    monkeypatch.setattr(verifying, "run_all", answer)
+    return there
+
+
+def said(site: str) -> str:
+    peer, address = {"ams": ("nyc", "10.99.0.1"), "nyc": ("ams", "10.99.0.2")}[site]
+    status = STATUS.replace("PEER", peer)
+    results = f"answered {peer} {address}\nprobe 0 silent\nprobe 1 silent"
+    return f"@results\n{results}\n@before\n{status}@after\n{status}@wireguard\n"
+
+
+def test_a_mesh_that_is_well_is_proved(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["verify"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("prod: as configured; 2 hosts asked, 2 pings and ")
+    assert err == ""
+    assert run(["verify", "--json", "--stack", "prod"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["verified"], data["findings"], data["connections"]) == (True, [], 2)
+    # What travels is our text and the site's own work; no key of anybody's.
+    command, tasks = fleet["asked"]["ams"]
+    assert shlex.quote(SCRIPT) in command
+    assert tasks.startswith("peer nyc 10.99.0.1\n")
+
+
+def test_each_fault_has_a_line_and_the_exit_status_says_so(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    fleet["answers"]["nyc"] = "192.0.2.1, port 22 does not answer within 10 s"
+    fleet["answers"]["ams"] = Answer(0, said("ams").replace("probe 0 silent", "probe 0 refused"), "")
+    assert run(["verify"]) == 1
+    out, _ = capsys.readouterr()
+    first, second, last = out.splitlines()
+    assert first == "nyc: could not be asked: 192.0.2.1, port 22 does not answer within 10 s"
+    assert second.startswith("ams and nyc: tcp/9 at 10.99.0.1 is open, though nothing grants it")
+    assert last.startswith("prod: 2 faults; 1 host asked, 1 ping and")
+    assert run(["verify", "--json"]) == 1
+    assert [one["site"] for one in json.loads(capsys.readouterr().out)["findings"]] == ["nyc", "ams"]
+
+
+def test_sites_that_the_file_and_the_last_up_do_not_agree_on(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    nyc = fleet["hosts"].pop("nyc")
+    fleet["hosts"]["old"] = HostRef("old", "wg0", nyc.connection, GENERATION, False, "")
+    fleet["hosts"]["ams"] = HostRef("ams", "wg0", nyc.connection, GENERATION, False, "other rules")
+    assert run(["verify"]) == 1
+    out, _ = capsys.readouterr()
+    assert "nyc: was never deployed; run 'pulumi up'" in out
+    assert "old: is not in the stack file any more, but still deployed" in out
+    assert "ams: the stack file says otherwise than the last 'pulumi up' did; run it" in out
+    # Nothing is tried that the hosts were never told of.
+    assert set(fleet["asked"]) == {"ams"}
+    assert "tcp" not in fleet["asked"]["ams"][1]
+
+
+def test_a_paused_site_is_left_out_and_said_to_be(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    fleet["hosts"]["nyc"] = HostRef("nyc", "", fleet["hosts"]["nyc"].connection, None, True, "")
+    assert run(["verify"]) == 0
+    assert "nyc: paused, and left out" in capsys.readouterr().out
+    assert fleet["asked"]["ams"][1] == ""
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Answer(69, "", "wireguard-mesh: ping is missing"), "could not be asked: exit status 69: ping is missing"),
+        (Answer(0, "what?", ""), "could not be asked: its answer is cut"),
+        (Answer(0, said("ams").replace("clock: ", "time: "), ""), "could not be asked: "),
+    ],
+    ids=["refused", "no answer of ours", "of another version"],
+)
+def test_an_answer_that_is_none_is_told(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str], answer: Answer, reason: str
+) -> None:
+    fleet["answers"]["ams"] = answer
+    assert run(["verify"]) == 1
+    assert f"ams: {reason}" in capsys.readouterr().out
+
+
+def test_where_nobody_can_be_asked_the_exit_status_is_2(
+    fleet: Fleet, directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(stack: str, where: Path) -> None:
+        raise FleetError("pulumi is not on PATH")
+
+    monkeypatch.setattr(verifying, "hosts", refuse)
+    assert run(["verify"]) == 2
+    assert "pulumi is not on PATH" in capsys.readouterr().err
+    assert run(["verify", "--json"]) == 2
+    assert json.loads(capsys.readouterr().out) == {"error": "pulumi is not on PATH"}
+    assert run(["verify", "--stack", "nowhere"]) == 2
+    (directory / "Pulumi.prod.yaml").write_text("config: {'wireguard-mesh:sites': 1}")
+    assert run(["verify"]) == 2
+    assert "Pulumi.prod.yaml has faults; 'meshctl check prod' lists them" in capsys.readouterr().err
