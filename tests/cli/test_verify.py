@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -205,9 +206,15 @@ def test_sites_that_the_file_and_the_last_up_do_not_agree_on(fleet: Fleet, capsy
     assert "nyc: was never deployed; run 'pulumi up'" in out
     assert "old: is not in the stack file any more, but still deployed" in out
     assert "ams: the stack file says otherwise than the last 'pulumi up' did; run it" in out
-    # Nothing is tried that the hosts were never told of.
     assert set(fleet["asked"]) == {"ams"}
-    assert "tcp" not in fleet["asked"]["ams"][1]
+
+
+def test_what_a_host_was_never_told_of_is_not_tried_there(fleet: Fleet) -> None:
+    run(["verify"])
+    assert all("\ntcp " in tasks for _, tasks in fleet["asked"].values())
+    fleet["hosts"]["ams"] = replace(fleet["hosts"]["ams"], rules="other rules")
+    assert run(["verify"]) == 1
+    assert [tasks for _, tasks in fleet["asked"].values()] == ["peer nyc 10.99.0.1\n", "peer ams 10.99.0.2\n"]
 
 
 def test_a_paused_site_is_left_out_and_said_to_be(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
