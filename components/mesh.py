@@ -79,7 +79,7 @@ class WireguardMesh(pulumi.ComponentResource):
             site,
             machine=its,
             after=its.join(machines),
-            commands=Commands(plan.interface, site, self._within),
+            commands=Commands(plan.interface, site, self._within, plan.site.adopts),
             helper=helper,
             bundle=known.apply(partial(_bundle, plan)),
             site=plan.site,

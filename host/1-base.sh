@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs on every endpoint: puts a site's WireGuard interface, routes and rules in place by difference, and takes them away.
 #
-#   install IFACE         copies itself to /usr/local/sbin, installs missing packages, has wg-quick start IFACE at boot
+#   install IFACE [adopt]     copies itself to /usr/local/sbin, installs missing packages, has wg-quick start IFACE at
+#                         boot; with `adopt` a configuration that was written by hand is no reason to refuse
 #   apply IFACE [SECONDS]     makes the bundle on stdin live and keeps it beside what is confirmed; goes back where that
 #                         fails, and where nobody confirms it in time (120 seconds)
 #   confirm IFACE [SECONDS]   makes the generation named on stdin the one that the host boots with
@@ -143,7 +144,7 @@ is_ours() { # CONF
 refuse_foreign() { # before anything is touched
     if [ -f "$conf" ] && ! is_ours "$conf"; then
         die 69 "$conf was not written by us; stop it (wg-quick down $iface) and move it away," \
-            "or name another interface in the config"
+            "have it taken over ('adopt: true'), or name another interface in the config"
     fi
 }
 

@@ -20,7 +20,11 @@ read_bundle() {
     if [ "$(cat "$work/new/order")" != "$sections" ] || [ -s "$work/new/end" ]; then
         die 65 "the bundle lacks a section, or has one more"
     fi
-    [ "$(cat "$work/new/interface")" = "$iface" ] || die 65 "the bundle is for another interface"
+    case $(cat "$work/new/interface") in
+    "$iface") adopt='' ;;
+    "$iface adopt") adopt=1 ;;
+    *) die 65 "the bundle is for another interface" ;;
+    esac
     rules=$(cat "$work/new/rules")
     [ "$(sed -n '/^@forwarding/,/^@conf/p' "$work/payload" | sed '$d' | sha256sum | cut -c 1-16)" = "$rules" ] ||
         die 65 "the bundle's rules do not match their digest"
@@ -44,10 +48,7 @@ check_host() { # CONF FORWARDING: can this host take them? Nothing has been touc
     done
     ip -V | grep -q iproute2 || die 69 "this host's ip is not iproute2's; run 'wireguard-mesh install $iface'"
     [ -x $program ] || die 69 "$program is missing on this host; run 'install $iface' first"
-    refuse_foreign
-    if is_up && [ ! -d "$dir" ]; then
-        die 69 "$iface is up and not ours; take it down, or name another interface in the config"
-    fi
+    check_by_hand "$1"
     if [ -n "$(values "$1" DNS)" ] && ! command -v resolvconf >/dev/null; then
         die 69 "'dns' is set for this site, but this host has no resolvconf;" \
             "install one (openresolv, or systemd-resolved's), or remove 'dns'"

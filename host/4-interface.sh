@@ -215,7 +215,8 @@ set_dns() { # CONF or /dev/null: as wg-quick does
     if cmp -s "$work/have" "$work/want" && resolver_knows; then return; fi
     { applied | sed '/^dns /d' && echo "dns unknown"; } | note
     if [ -s "$work/want" ]; then
-        sed 's/^/nameserver /' "$work/want" >"$work/resolv"
+        awk '/^[0-9.]+$|:/ { print "nameserver", $0; next } { domains = domains " " $0 }
+            END { if (domains != "") print "search" domains }' "$work/want" >"$work/resolv"
         act resolvconf -a "$name" -m 0 -x <"$work/resolv"
     elif command -v resolvconf >/dev/null; then
         act resolvconf -d "$name" -f

@@ -3,9 +3,12 @@
 
 note_alive() { # CONF: which of the peers that stay as they are answer now, before anything is changed
     rm -f "$run/alive"
-    if ! is_up || [ ! -f "$conf" ] || ! command -v ping >/dev/null; then return; fi
-    known_peers "$conf" >"$work/before"
-    known_peers "$1" | grep -Fxf "$work/before" >"$work/peers" || :
+    note_by_hand
+    was=$conf
+    [ ! -f "$by_hand" ] || was=$by_hand
+    if ! is_up || [ ! -f "$was" ] || ! command -v ping >/dev/null; then return; fi
+    if [ "$was" = "$conf" ]; then known_peers "$conf"; else kept_by_hand "$1"; fi | without_keys >"$work/before"
+    known_peers "$1" | without_keys | grep -Fxf "$work/before" >"$work/peers" || :
     answering 1 <"$work/peers" | sort -u >"$run/alive"
 }
 
@@ -19,14 +22,16 @@ check_alive() { # exits where one that answered does not answer any more
     }
 }
 
-known_peers() { # CONF: of each a line: endpoint, single addresses (its tunnel ones among them), and site
-    awk '/^# / { site = $2 } /^Endpoint = / { endpoint = $3 }
+known_peers() { # CONF: of each a line: key, endpoint, single addresses (its tunnel ones among them), and site
+    awk '/^# / { site = $2 } /^PublicKey = / { key = $3 } /^Endpoint = / { endpoint = $3 }
         /^AllowedIPs = / {
             addresses = ""
             for (i = 3; i <= NF; i++) if (sub(/\/(32|128),?$/, "", $i)) addresses = addresses "," $i
-            print endpoint, addresses, site
+            print key, endpoint, addresses, site
         }' "$1"
 }
+
+without_keys() { cut -d ' ' -f 2-; } # one that changes its key stays alive
 
 answering() { # TIMES: of the lines on stdin those whose peer answers one of so many pings, all at once, one a second
     while read -r endpoint addresses site; do

@@ -31,6 +31,7 @@ converge() { # CONF GENERATION: the live state becomes this one; what is right a
         load_rules "$(loaded_by "$1")"
         forwarding "$(loaded_by "$1")"
         set_link "$1"
+        [ ! -f "$by_hand" ] || set_routes "$1" # what led there may go with an address
         set_addresses "$1"
         set_device "$1"
         set_peers "$1"
@@ -49,11 +50,15 @@ converge() { # CONF GENERATION: the live state becomes this one; what is right a
 }
 
 take_down() {
+    if [ -f "$by_hand" ]; then
+        restore_by_hand
+        return
+    fi
     set_dns /dev/null
-    ! is_up || run ip link delete dev "$iface"
+    ! is_up || ! is_live_ours || run ip link delete dev "$iface"
     unload_rules
     forwarding none
-    rm -f "$run/applied"
+    rm -rf "$run/applied" "${by_hand%/*}"
 }
 
 go_back() { # to what is confirmed, or to nothing
@@ -63,7 +68,7 @@ go_back() { # to what is confirmed, or to nothing
         back="went back to $(cut -c 1-12 "$dir/confirmed")"
         attempt_step converge "$conf" "$(cat "$dir/confirmed")"
     else
-        back="took $iface down, since nothing was confirmed"
+        back="$(taken_down took), since nothing was confirmed"
         attempt_step take_down
     fi
     if [ "$result" = 0 ]; then
@@ -118,6 +123,7 @@ settle() { # A run that was killed after the rename is finished.
         unstage
         prune
     fi
+    finish_by_hand
 }
 
 prune() { # rules that no generation names any more

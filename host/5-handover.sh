@@ -93,5 +93,5 @@ retire() { # keys that nobody uses any more: the configuration names the other, 
 wake() { # CONF: a packet to each peer, for a handshake at once; nobody listens there
     [ -z "$looking" ] || return 0
     # By bash, which wg-quick needs too: it sends UDP by itself.
-    known_peers "$1" | awk '{ print $2 }' | tr , '\n' | sed -n 's#..*#echo >/dev/udp/&/9 || :#p' | ask bash 2>/dev/null || :
+    known_peers "$1" | awk '{ print $3 }' | tr , '\n' | sed -n 's#..*#echo >/dev/udp/&/9 || :#p' | ask bash 2>/dev/null || :
 }

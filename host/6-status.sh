@@ -15,6 +15,7 @@ show_status() {
         echo "live: $(live | grep . || echo unknown)"
         if [ -f "$staged" ] && [ "$(live)" = "$(content "$dir/staged/generation")" ]; then file=$staged; fi
     fi
+    say_adopted
     if due; then echo "goes back: in $left s, unless it is confirmed"; fi
     if handing_over; then echo "handover: $(awk '{ printf "%s%s", comma, $3; comma = ", " }' "$dir/handover")"; fi
     if is_up && [ -d "$dir" ]; then

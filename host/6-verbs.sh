@@ -66,9 +66,11 @@ confirm() {
         [ "$result" = 0 ] || exit 71
         attempt_step check_alive
         [ "$result" = 0 ] || exit 71
+        attempt_step keep_by_hand
+        [ "$result" = 0 ] || exit 71
         changing=
         commit
-        said="confirmed $(echo "$told" | cut -c 1-12)"
+        said="confirmed $(echo "$told" | cut -c 1-12)$(of_adoption)"
     elif [ "$(content "$dir/confirmed")" = "$told" ]; then
         said="confirmed already"
     else
@@ -88,8 +90,9 @@ rollback() {
         keep_forwarding
         answer "rolled back to" "$(cat "$dir/confirmed")"
     elif [ -d "$dir" ]; then
+        said=$(taken_down take)
         take_down
-        echo "nothing was ever confirmed: $iface taken down"
+        echo "nothing was ever confirmed: $said"
     else
         echo "nothing of ours on this host"
     fi
@@ -111,7 +114,7 @@ remove() { # [SITE]
         unstage
         rm -rf "$dir"
         if [ -f "$conf" ] && is_ours "$conf"; then rm -f "$conf"; fi
-        said="removed $iface"
+        said="removed $iface$(kept_files)"
     fi
     # A configuration that is still there is somebody else's, and so is what starts it.
     [ -f "$conf" ] || at_boot remove

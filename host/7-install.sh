@@ -1,8 +1,8 @@
 # install: this program, the packages that it needs, and whoever starts the interface at boot.
 
-install_here() {
+install_here() { # ["adopt"]
     begin
-    refuse_foreign
+    [ -n "$1" ] || refuse_foreign
     missing='' without=''
     for pair in wg:wireguard-tools wg-quick:wireguard-tools \
         iptables-restore:iptables ip6tables-restore:iptables flock:util-linux; do
@@ -38,7 +38,7 @@ install_here() {
         attempt put_in_place 2>"$work/said"
         [ "$result" = 0 ] || die 73 "cannot write $program: $(cat "$work/said")"
     fi
-    at_boot add
+    if [ -f "$conf" ] && ! is_ours "$conf"; then boot="the boot stays as it is until a change is confirmed"; else at_boot add; fi
     echo "installed: $backend; $boot${missing:+; packages added:$missing}$without"
 }
 

@@ -10,11 +10,15 @@ main() {
     chains=$(printf '%s' "$iface" | tr '[:lower:]' '[:upper:]')
     ours="$(printf '%s' "$chains" | sed 's/\./[.]/g')-(RAW|MSS|PRE|POST|DST|FWD|IN|PORT|SRC)"
     conf=/etc/wireguard/$iface.conf dir=/etc/wireguard/$iface.d run=/run/wireguard-mesh/$iface
-    staged=$dir/staged/$iface.conf work=$run/work.$$ changing='' ending='' looking='' probe='' alone='' switching=''
-    within=120
+    staged=$dir/staged/$iface.conf work=$run/work.$$ by_hand=$run/before/$iface.conf
+    changing='' ending='' looking='' probe='' alone='' switching='' adopt='' adopted='' within=120
     sysctl=/etc/sysctl.d/60-wireguard-mesh-$iface.conf
     case $1:$# in
-    install:2) install_here ;;
+    install:2) install_here '' ;;
+    install:3)
+        [ "$3" = adopt ] || die 64 "install takes no '$3'"
+        install_here adopt
+        ;;
     apply:2 | apply:3 | confirm:2 | confirm:3 | watch:2 | watch:3)
         within=${3:-120}
         case $within in

@@ -54,9 +54,10 @@ def render(
         raise ValueError(f"the texts for {plan.site} contain a line that would begin a section of its own")
     # Another number is another generation, with which everything is done again.
     again = f" {plan.site.reapply}" if plan.site.reapply else ""
+    interface = f"{plan.interface} adopt" if plan.site.adopts else plan.interface
     payload = (
         f"@machine {machine}{again}\n"
-        f"@interface {plan.interface}\n@rules {rules_id(ruleset)}\n{ruleset}@conf\n{conf}@end\n"
+        f"@interface {interface}\n@rules {rules_id(ruleset)}\n{ruleset}@conf\n{conf}@end\n"
     )
     if not payload.isascii():
         raise ValueError(f"the texts for {plan.site} contain characters other than ASCII")

@@ -19,16 +19,18 @@ class Commands:
 
     Each is bounded by `timeout`, which kills what does not end within another minute and a half: pulumi-command has no
     keepalive, and a started command ignores cancellation. A host goes back after `within` seconds without a `confirm`.
+    With `adopt` an interface that was set up by hand is no reason to refuse the host.
     """
 
     interface: str
     site: str
     within: int = 120
+    adopt: bool = False
 
     @property
     def install(self) -> str:
         """Takes the helper's text on stdin, puts it into place and installs what it needs."""
-        program = f'{_AS_ROOT} timeout -k 90 600 sh "$helper" install {self.interface}'
+        program = f'{_AS_ROOT} timeout -k 90 600 sh "$helper" install {self.interface}{" adopt" * self.adopt}'
         return f'helper=$(mktemp) && trap \'rm -f "$helper"\' EXIT && cat >"$helper" && {{ {program}; }}'
 
     @property

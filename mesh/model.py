@@ -69,11 +69,13 @@ class Ssh:
 class Colo:
     """A machine that exists already and is only configured.
 
-    `sends_from` are the addresses that its packets come from, as others see them; none where that is not known.
+    `sends_from` are the addresses that its packets come from, as others see them; none where that is not known. With
+    `adopt` an interface that was set up there by hand is taken over.
     """
 
     ssh: Ssh
     sends_from: tuple[IPAddress, ...] = ()
+    adopt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,11 @@ class Site:
     key_generation: int = 1
     paused: bool = False
     reapply: int = 0
+
+    @property
+    def adopts(self) -> bool:
+        """True where an interface that was set up by hand on its host is taken over."""
+        return isinstance(self.kind, Colo) and self.kind.adopt
 
     @property
     def routed(self) -> bool:

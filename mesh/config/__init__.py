@@ -203,7 +203,7 @@ def _site(name: str, part: SitePart, config: StackPart) -> Site:
 def _colo(colo: ColoPart, part: SitePart, config: StackPart, listen_port: int) -> tuple[Kind, Endpoint]:
     host, port = (part.endpoint.host, part.endpoint.port) if part.endpoint else (_given(colo.host), None)
     sends_from = tuple(dict.fromkeys(colo.sends_from or _literal(host)))
-    return Colo(_ssh(colo, config.ssh), sends_from), Endpoint(host, port or listen_port)
+    return Colo(_ssh(colo, config.ssh), sends_from, colo.adopt), Endpoint(host, port or listen_port)
 
 
 def _literal(host: str) -> tuple[IPAddress, ...]:

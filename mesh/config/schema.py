@@ -133,6 +133,12 @@ class ColoPart(Part):
         " WireGuard's packets from these only, so that where there are some, these are public. Default: the endpoint's,"
         " where that is a public IPv4 address; otherwise all machines in clouds let them in from anywhere.",
     )
+    adopt: Flag = Field(
+        default=False,
+        description="Take over an interface of the mesh's name that was set up on this host by hand, with wg-quick, in"
+        " place of refusing the host. Give the site the `private_key` and `listen_port` that the interface has. Once it"
+        " is taken over, this says nothing any more.",
+    )
 
 
 class NetworkPart(Part):
