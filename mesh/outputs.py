@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from mesh import bundle, firewall, wgconf
+from mesh.adoption import adoption_text
 from mesh.edge import edges
 from mesh.model import Mesh, SiteName
 from mesh.plan import SitePlan
@@ -13,9 +14,10 @@ def outputs(mesh: Mesh, plans: Mapping[SiteName, SitePlan]) -> dict[str, str]:
     """The stack's outputs by name: `reachability`, and `SITE.config` and `SITE.rules` for every site.
 
     Where hosts behind a site have to send something to its gateway, `SITE.routes` says what, by network, unless the
-    program itself writes it into route tables: that they do is not ours to see to. Each output is a text of its own,
-    because a preview then shows the lines that change: in a map or a list it repeats what stayed the same. None
-    depends on a key or on anything else that only an `up` makes known.
+    program itself writes it into route tables: that they do is not ours to see to. Of a host whose hand-made interface
+    is taken over, `SITE.adoption` says what becomes of that. Each output is a text of its own, because a preview then
+    shows the lines that change: in a map or a list it repeats what stayed the same. None depends on a key or on
+    anything else that only an `up` makes known.
     """
     texts = site_texts(plans)
     shown = {"reachability": reachability_text(mesh, texts)}
@@ -25,6 +27,8 @@ def outputs(mesh: Mesh, plans: Mapping[SiteName, SitePlan]) -> dict[str, str]:
         routes = [f"{edge.network.name} -> {route}\n" for edge in edges(plans[name]) for route in edge.routes]
         if routes and not plans[name].site.routed:
             shown[f"{name}.routes"] = "".join(routes)
+        if plans[name].site.adopts:
+            shown[f"{name}.adoption"] = adoption_text(plans[name], shown["reachability"])
     return shown
 
 

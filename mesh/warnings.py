@@ -12,12 +12,13 @@ _MOST_NAMED = 10
 
 
 def warnings(mesh: Mesh) -> tuple[Fault, ...]:
-    """Warnings with their places: of paused sites, open doors, quotas, unused ways back, and grants in others."""
+    """Warnings with their places: paused sites, open doors, quotas, new keys, unused ways back, and grants in others."""
     return (
         *_paused(mesh),
         *_wide_open(mesh),
         *_from_anywhere(mesh),
         *beyond(mesh),
+        *_rekeyed(mesh),
         *_unused_routes(mesh),
         *_contained(mesh),
     )
@@ -48,6 +49,16 @@ def _from_anywhere(mesh: Mesh) -> Iterator[Fault]:
                 f"sites.{site.name}.colo",
                 f"what it sends from is not known, so that {_listed(made)} let{'s' * (len(made) == 1)} WireGuard's"
                 " packets in from anywhere; give it 'sends_from', where it has a fixed public address",
+            )
+
+
+def _rekeyed(mesh: Mesh) -> Iterator[Fault]:
+    for site in mesh.sites:
+        if site.adopts and site.private_key is None:
+            yield Fault(
+                f"sites.{site.name}.colo.adopt",
+                "stands without a 'private_key': the host gets a new key, and its tunnels are down until all others"
+                " know it; give the site the key that the host has (leave 'adopt' out once it is taken over)",
             )
 
 

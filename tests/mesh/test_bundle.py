@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 
 from mesh import bundle, firewall
-from mesh.model import Mesh, SiteName
+from mesh.model import Colo, Mesh, SiteName
 from mesh.plan import SitePlan, plan
 from tests.mesh.meshes import familiar, mesh, meshes, site
 
@@ -52,6 +52,20 @@ def test_the_sections_are_the_texts_in_order() -> None:
     assert conf[0].startswith("# Written by wireguard-mesh for site nyc.")
     assert conf[-1].startswith("AllowedIPs = ")
     assert lines[-1] == "@end\n"
+
+
+def test_a_host_that_is_taken_over_is_told_so_in_one_word_and_all_else_stays() -> None:
+    of = familiar()
+    nyc = of.site("nyc")
+    assert isinstance(nyc.kind, Colo)
+    taken = replace(nyc, kind=replace(nyc.kind, adopt=True))
+    adopting = replace(of, sites=tuple(taken if each is nyc else each for each in of.sites))
+    before, after = (render(nyc_plan(each)) for each in (of, adopting))
+    assert after.text.splitlines()[2] == "@interface wg0 adopt"
+    assert before.text.splitlines()[2] == "@interface wg0"
+    assert after.text.splitlines()[3:] == before.text.splitlines()[3:]
+    assert after.generation != before.generation
+    assert render(plan(adopting)[SiteName("ams")]) == render(plan(of)[SiteName("ams")])
 
 
 def test_the_rules_id_is_the_digest_of_the_rules_and_what_the_conf_names() -> None:

@@ -72,6 +72,14 @@ def test_install_runs_what_came_on_stdin_and_leaves_no_file(programs: Path) -> N
     assert not Path(done.stderr.strip()).exists()
 
 
+def test_install_is_told_where_a_hand_made_interface_is_taken_over_and_nothing_else_is(programs: Path) -> None:
+    (programs / "timeout").write_text('#!/bin/sh\nshift 5\necho "$*"\n')
+    adopting = Commands("wg0", "nyc", adopt=True)
+    assert said(programs, adopting.install, 0) == ["install wg0 adopt"]
+    assert said(programs, NYC.install, 0) == ["install wg0"]
+    assert (adopting.apply, adopting.confirm, adopting.remove) == (NYC.apply, NYC.confirm, NYC.remove)
+
+
 def test_a_failure_of_the_helper_is_the_commands_own(programs: Path) -> None:
     (programs / "timeout").write_text("#!/bin/sh\nexit 69\n")
     for command in (NYC.install, NYC.apply, NYC.confirm):

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from mesh.keys import generate_private_key
-from mesh.model import Mesh, Secret
+from mesh.model import Colo, Mesh, Secret, Site
 from mesh.outputs import outputs, reachability_text
 from mesh.plan import plan
 from tests.mesh.meshes import mesh, network, site
@@ -66,10 +66,38 @@ def test_every_site_has_its_file_and_its_rules_and_the_reachability_has_no_colon
     assert "\n# IPv6\n*raw\n" in shown["ams.rules"]
 
 
+def _adopting(site: Site, **changes: object) -> Site:
+    assert isinstance(site.kind, Colo)
+    return replace(site, kind=replace(site.kind, adopt=True), **changes)  # type: ignore[arg-type]
+
+
+def test_a_site_that_is_taken_over_says_what_becomes_of_its_file_rules_and_flows() -> None:
+    ams, nyc, sfo = small().sites
+    of = replace(small(), sites=(ams, _adopting(nyc), _adopting(sfo, private_key=Secret(None))), interface="mesh0")
+    shown = outputs(of, plan(of))
+    assert [name for name in shown if name.endswith(".adoption")] == ["nyc.adoption", "sfo.adoption"]
+    said = shown["nyc.adoption"]
+    for words in (
+        "Where mesh0 was set up by hand", "a new private key", "before all others, so that what only other rules allow",
+        "until that is confirmed /etc/wireguard/mesh0.conf stays", "becomes /etc/wireguard/mesh0.conf.adopted",
+        "PreDown and PostDown are run",
+    ):  # fmt: skip
+        assert words in said
+    assert said.endswith("go on or begin\n  ams.lan -> nyc.virbr0 (all)\n")
+    assert ":" not in said
+    assert "new private key" not in shown["sfo.adoption"]
+    assert shown["sfo.adoption"].endswith("go on or begin\n  sfo -> ams (ping, tcp/443)\n")
+
+
+def test_a_site_that_is_taken_over_without_a_grant_keeps_no_flow() -> None:
+    of = replace(small(), sites=tuple(map(_adopting, small().sites)), access=())
+    assert outputs(of, plan(of))["nyc.adoption"].endswith("go on or begin\n  none but ping between the endpoints\n")
+
+
 def test_no_output_holds_key_material() -> None:
     own = generate_private_key()
     of = small()
-    of = replace(of, sites=(replace(of.sites[0], private_key=Secret(own.reveal())), *of.sites[1:]))
+    of = replace(of, sites=(_adopting(of.sites[0], private_key=Secret(own.reveal())), *of.sites[1:]))
     text = "\n".join(outputs(of, plan(of)).values())
     assert own.reveal() not in text
     assert own.public_key() not in text

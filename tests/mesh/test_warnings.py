@@ -5,7 +5,7 @@ from ipaddress import IPv4Network, ip_address, ip_network
 
 import pytest
 
-from mesh.model import Colo, Endpoint, Mesh, NewVpc, Site
+from mesh.model import Colo, Endpoint, Mesh, NewVpc, Secret, Site
 from mesh.model import DigitalOcean as Cloud
 from mesh.warnings import warnings
 from tests.mesh.meshes import mesh, network, site
@@ -134,3 +134,15 @@ def test_each_colo_without_a_fixed_address_is_told_whatever_is_granted_where_the
         ]
     assert told(mesh(*sites[:2], FAR[0])) == [f"sites.ams.colo: {what} use1 lets {way_out}"]
     assert told(mesh(*sites, access=[("nyc", "fra ams", "")])) == []
+
+
+def test_a_host_that_is_taken_over_without_its_key_is_told_and_one_with_it_is_not() -> None:
+    def adopting(found: Site) -> Site:
+        assert isinstance(found.kind, Colo)
+        return replace(found, kind=replace(found.kind, adopt=True))
+
+    with_key = replace(adopting(SITES[1]), private_key=Secret(None))
+    assert told(mesh(adopting(SITES[0]), with_key, SITES[2])) == [
+        "sites.ams.colo.adopt: stands without a 'private_key': the host gets a new key, and its tunnels are down until"
+        " all others know it; give the site the key that the host has (leave 'adopt' out once it is taken over)"
+    ]

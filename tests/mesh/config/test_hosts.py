@@ -2,6 +2,7 @@
 
 import pytest
 
+from mesh.config import parse
 from tests.mesh.config.configs import GONE, HOST_KEY, Row, changed, faults
 
 TABLE: list[Row] = [
@@ -129,9 +130,23 @@ TABLE: list[Row] = [
             "mesh.mtu: expected a whole number from 576 to 9000, found the number 1420.5",
         ],
     ),
+    (
+        "only a colo can have an interface that is taken over",
+        {"sites.nyc.adopt": True, "sites.ams.colo.adopt": "yes"},
+        [
+            "sites.nyc.adopt: unknown key; known here: address, endpoint, listen_port, mtu, dns, private_key, colo,"
+            " aws, digitalocean, networks",
+            "sites.ams.colo.adopt: expected true or false, found the text 'yes'",
+        ],
+    ),
 ]
 
 
 @pytest.mark.parametrize(("changes", "report"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_a_bad_config_gets_the_whole_report(changes: dict[str, object], report: list[str]) -> None:
     assert [str(fault) for fault in faults(changed(changes))] == report
+
+
+def test_an_interface_is_taken_over_where_that_is_said_and_nowhere_else() -> None:
+    mesh = parse(changed({"sites.nyc.colo.adopt": True, "sites.ams.colo.adopt": False}), stack_file=False)
+    assert {str(site): site.adopts for site in mesh.sites} == {"ams": False, "fra": False, "nyc": True}
