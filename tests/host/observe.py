@@ -1,10 +1,13 @@
 """What the helper's tests look at: live state as comparable text, and a flow that notices a lost packet."""
 
+import os
 import re
+import signal
+import threading
 from types import TracebackType
 from typing import Self
 
-from tests.host.scratch import Host
+from tests.host.scratch import Host, children
 
 # A chain's counters and the dates in the comments change by themselves.
 _BY_ITSELF = re.compile(r" \[\d+:\d+\]$|^#.*\n", re.MULTILINE)
@@ -85,31 +88,49 @@ class Ping:
         self._host = host
         self._process = host.start("ping", "-n", "-i", "0.01", "-w", str(deadline), address)
         self._answered: set[int] = set()
+        self._newest = 0
+        self._ended = False
+        self._came = threading.Condition()
+        # Read all the time: what lies in the pipe is not known, and a full pipe would hold up the flow.
+        self._reader = threading.Thread(target=self._read)
 
     def __enter__(self) -> Self:
+        self._reader.start()
         try:
-            self._read_until(5)
+            self._wait_for(5)
         except AssertionError:
-            self._host.kill(self._process)
+            self.__exit__(None, None, None)
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._host.kill(self._process)
+        for pid in children(self._process.pid):
+            os.kill(pid, signal.SIGKILL)
+        self._reader.join(timeout=10)
+        self._process.communicate(timeout=10)
 
     def lost(self) -> list[int]:
         """The pings without an answer, of all that were sent up to now. Raises AssertionError where answers end."""
-        newest = max(self._answered)
-        self._read_until(newest + 30)
-        newest = max(self._answered) - 25
-        return [number for number in range(min(self._answered), newest) if number not in self._answered]
+        self._wait_for(self._newest + 30)
+        with self._came:
+            # The last ones may be overtaken by later answers; what was under way when this was asked is before them.
+            return [number for number in range(min(self._answered), self._newest - 25) if number not in self._answered]
 
-    def _read_until(self, number: int) -> None:
+    def _read(self) -> None:
         assert self._process.stdout is not None
-        while number > max(self._answered, default=0):
-            line = self._process.stdout.readline()
-            assert line, "ping ended"
+        for line in self._process.stdout:
             if found := re.search(r"icmp_seq=(\d+) ttl", line):
-                self._answered.add(int(found[1]))
+                with self._came:
+                    self._answered.add(int(found[1]))
+                    self._newest = max(self._newest, int(found[1]))
+                    self._came.notify_all()
+        with self._came:
+            self._ended = True
+            self._came.notify_all()
+
+    def _wait_for(self, number: int) -> None:
+        with self._came:
+            self._came.wait_for(lambda: self._ended or self._newest >= number, timeout=60)
+            assert self._newest >= number, "answers end"

@@ -52,7 +52,7 @@ class Host:
         )
         if _pipe(self._unshare.stdout).readline() != "ready\n":
             raise RuntimeError("the scratch host did not start")
-        (self.pid,) = _children(self._unshare.pid)
+        (self.pid,) = children(self._unshare.pid)
 
     def __enter__(self) -> Self:
         return self
@@ -100,7 +100,7 @@ class Host:
 
     def kill(self, process: subprocess.Popen[str]) -> None:
         """Ends a started command by SIGKILL. It is nsenter's child, which would outlive nsenter."""
-        for pid in _children(process.pid):
+        for pid in children(process.pid):
             os.kill(pid, signal.SIGKILL)
         process.communicate(timeout=10)
 
@@ -161,7 +161,8 @@ def connect(a: Host, b: Host, a_name: str, b_name: str) -> None:
     b.run("ip", "link", "set", b_name, "up")
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """The processes that this one started."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
