@@ -15,7 +15,7 @@ note_alive() { # CONF: which of the peers that stay as they are answer now, befo
 check_alive() { # exits where one that answered does not answer any more
     [ -s "$run/alive" ] || return 0
     answering 10 <"$run/alive" >"$work/answered"
-    lost=$(lacking "$work/answered" "$run/alive" | awk '{ printf "%s%s", comma, $NF; comma = ", " }')
+    lost=$(lacking "$work/answered" "$run/alive" | sed 's/.* //' | sort | awk '{ printf "%s%s", comma, $0; comma = ", " }')
     [ -z "$lost" ] || {
         echo "what answered before this change does not any more: $lost" >"$work/reason"
         exit 71

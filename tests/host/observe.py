@@ -133,4 +133,4 @@ class Ping:
     def _wait_for(self, number: int) -> None:
         with self._came:
             self._came.wait_for(lambda: self._ended or self._newest >= number, timeout=60)
-            assert self._newest >= number, "answers end"
+            assert self._newest >= number, "ping ended"
