@@ -12,7 +12,7 @@ _MOST_NAMED = 10
 
 
 def warnings(mesh: Mesh) -> tuple[Fault, ...]:
-    """Warnings with their places: paused sites, open doors, quotas, new keys, unused ways back, and grants in others."""
+    """Warnings, with places: paused sites, open doors, quotas, new keys, unused ways back, and grants in others."""
     return (
         *_paused(mesh),
         *_wide_open(mesh),
