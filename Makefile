@@ -30,9 +30,9 @@ test-long: ## the policy's proofs at length: 10,000 random meshes by their texts
 	$(call owned,$(python) -m lab.toolchain \
 		&& HYPOTHESIS_PROFILE=nightly MESHES=25 $(python) -m pytest tests/mesh/reachability tests/lab/test_random_meshes.py)
 
-bench: ## measure plan and render next to wg-meshconf, and write docs/benchmarks.md; quick=--quick for a glance
-	@tools/bootstrap venv
-	$(call owned,$(python) -m bench $(quick))
+bench: ## measure, and write docs/benchmarks.md (root); part=loss, up or texts (no root) alone; quick=--quick for a glance
+	@tools/bootstrap $(if $(filter-out texts,$(or $(part),all)),lab bench,venv)
+	$(call owned,$(python) -m bench $(quick) $(part))
 
 engine: ## get the Pulumi engine that the lab uses: from PATH, the release, or built
 	@tools/bootstrap venv

@@ -1,1 +1,1 @@
-"""The benchmark behind `make bench`: meshes of any size, run next to wg-meshconf, and the document of the results."""
+"""The benchmark behind `make bench`: each part next to a peer or a floor in the same run, and the document of it."""

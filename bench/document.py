@@ -1,205 +1,71 @@
-"""The document of the results, docs/benchmarks.md: tables of what was measured, and how to read them."""
+"""The document of the results, docs/benchmarks.md: parts that are measured anew one by one, each with its own date."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from bench.machine import Machine
-from bench.measure import Case, Result
-from bench.meshes import OPENERS, Grants
 
-Results: TypeAlias = Mapping[Case, Result]
-# What the target in seconds is set on: everything between the checked config and the texts.
-_MADE = ("plan", "keys", "render")
-_GRANTS: dict[Grants, str] = {"none": "none", "few": f"each LAN to {OPENERS} others", "all": "`*` to `*`"}
+Part: TypeAlias = Literal["texts", "loss", "up"]
+PARTS: tuple[Part, ...] = get_args(Part)
+TITLES: Mapping[Part, str] = {
+    "texts": "Plan and render",
+    "loss": "Packets lost while something changes",
+    "up": "What an `up` costs",
+}
 
 _HEAD = """\
 # Benchmarks
 
-Written by `make bench`, which measures anew and replaces this file.
-
-"""
-
-_COMPARED = """
-## A full mesh, next to wg-meshconf
-
-Every site is a peer of every other, and has one LAN that nobody was granted: a mesh that wg-meshconf can describe as
-well. Both read a description and private keys and end with a file for each site; "whole process" is all of that, from
-the program's start to its end, and "processor time" what of it was computing.
-
-"""
-
-_GROWTH = """
-## Growth with the number of links
-
-Microseconds for each link. A link counts twice, since both its ends get a text for it. Flat means: twice the links take
-twice the time.
-
-"""
-
-_GRANTED = f"""
-## With grants
-
-"{_GRANTS["few"]}": three services each, every other LAN masqueraded. "{_GRANTS["all"]}" is the worst case: everybody
-may open everything to everybody, hosts and LANs.
-
-"""
-
-_PREVIEW = """
-## At every preview
-
-What a preview computes besides the engine's own work: the texts that it shows, and who reaches whom, read from those.
-
-"""
-
-_READING = """
-## How to read this
-
-- Each run is a process of its own, and the sizes take turns; a figure is the median of a size's runs. "Peak memory" is
-  the process's, as the kernel counted it (`ru_maxrss`). Of each whole process of ours, {start} are Python's start and
-  the import of its libraries.
-- wireguard-mesh reads the stack config as the engine hands it over, checks it, plans, derives the public keys from the
-  private ones and a preshared key for each pair, and renders for each site the wg-quick file and the firewall rules of
-  IPv4 and IPv6. It holds all texts at once, as in an `up`. "Plan and render" is all of this but reading and checking.
-- Neither side makes private keys in these runs. Both keep them: wireguard-mesh in the stack's state, wg-meshconf in its
-  database, where `addpeer` puts them.
-- wg-meshconf {version} is run as `wg-meshconf genconfig`, on a database with the same sites, keys, ports and MTU. It
-  writes no preshared keys and no firewall rules, and checks neither addresses nor overlaps. It derives a peer's public
-  key anew for each link, and writes its files as it goes, so it needs little memory.
-- Not in here: the engine, its state and the hosts.
+Written by `make bench`, which measures anew and replaces this file, or one of its parts: `make bench part=loss`. Each
+part says when it was measured, and on what.
 """
 
 
-def document(results: Results, machine: Machine, day: date, peer_version: str) -> str:
-    """The whole document in Markdown, lines of tables aside at most 120 characters long."""
-    return "".join(
-        (
-            _HEAD,
-            _table(("measured", day.isoformat()), _facts(results, machine, peer_version)),
-            _COMPARED,
-            _compared(results),
-            _GROWTH,
-            _growth(results),
-            _GRANTED,
-            _granted(results),
-            _PREVIEW,
-            _preview(results),
-            _reading(results, peer_version),
-        )
-    )
+def renewed(existing: str, made: Mapping[Part, str]) -> str:
+    """The document with these parts, in place of those that it had; all others are kept as they are.
+
+    A part that nobody measured is not there.
+    """
+    parts = {**_parts(existing), **made}
+    return _HEAD + "".join(f"\n## {TITLES[name]}\n\n{parts[name]}" for name in PARTS if name in parts)
 
 
-def _facts(results: Results, machine: Machine, peer_version: str) -> list[Sequence[str]]:
-    waiting = max(result.waiting for result in results.values())
-    return [
+def _parts(text: str) -> dict[Part, str]:
+    """The parts of a document, by name, without their titles."""
+    _, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
+    found = dict(section.split("\n", 1) for section in sections)
+    return {name: found[title].strip("\n") + "\n" for name, title in TITLES.items() if title in found}
+
+
+def facts(machine: Machine, day: date, more: Iterable[Sequence[str]]) -> str:
+    """The table with which each part begins: when it was measured, and on what."""
+    rows = [
         ("processor", f"{machine.processor}, {machine.cores} cores"),
         ("memory", f"{machine.memory_bytes / 2**30:.1f} GiB"),
         ("kernel", machine.kernel),
         ("Python", machine.python),
-        ("wg-meshconf", peer_version),
+        *more,
         ("load before", f"{machine.load:.2f}"),
-        ("waiting for a processor or a disk", f"at most {waiting:.0%} of a run"),
     ]
+    return table(("measured", day.isoformat()), rows)
 
 
-def _reading(results: Results, peer_version: str) -> str:
-    start = min(ours.start for ours, _, _ in _pairs(results))
-    return _READING.format(version=peer_version, start=_seconds(start))
-
-
-def _compared(results: Results) -> str:
-    rows = []
-    for ours, theirs, sites in _pairs(results):
-        made, ratio = _seconds(ours.stages(*_MADE)), f"{theirs.seconds / ours.seconds:.1f}"
-        rows.append((str(sites), f"{ours.count('links'):,}", "wireguard-mesh", made, *_process(ours), "1"))
-        rows.append((str(sites), f"{theirs.count('links'):,}", "wg-meshconf", "", *_process(theirs), ratio))
-    head = (
-        "sites",
-        "links",
-        "program",
-        "plan and render",
-        "runs",
-        "peak memory",
-        "text",
-        "processor time",
-        "whole process",
-    )
-    return _table((*head, "times as long"), rows)
-
-
-def _process(result: Result) -> tuple[str, ...]:
-    size = _megabytes(result.peak_bytes), _megabytes(result.count("bytes"))
-    return str(len(result.samples)), *size, _seconds(result.processor_seconds), _seconds(result.seconds)
-
-
-def _growth(results: Results) -> str:
-    rows = [
-        (
-            str(sites),
-            f"{ours.count('links'):,}",
-            _each(ours.stages(*_MADE), ours),
-            _each(theirs.seconds, theirs),
-        )
-        for ours, theirs, sites in _pairs(results)
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose columns of figures are flush right, where some are left out too."""
+    columns = zip(*rows, strict=True)
+    under = [
+        "---:" if "".join(cells) and all(cell[:1].isdigit() for cell in cells if cell) else "---" for cells in columns
     ]
-    return _table(("sites", "links", "wireguard-mesh, plan and render", "wg-meshconf, whole process"), rows)
-
-
-def _granted(results: Results) -> str:
-    rows = [
-        (
-            str(case.sites),
-            _GRANTS[case.grants],
-            f"{result.count('rules'):,}",
-            _megabytes(result.count("bytes")),
-            _seconds(result.stages(*_MADE)),
-            _seconds(result.seconds),
-            _megabytes(result.peak_bytes),
-        )
-        for case, result in results.items()
-        if case.work == "texts" and case.grants != "none"
-    ]
-    return _table(("sites", "grants", "rules", "text", "plan and render", "whole process", "peak memory"), rows)
-
-
-def _preview(results: Results) -> str:
-    rows = [
-        (
-            str(case.sites),
-            _GRANTS[case.grants],
-            f"{result.count('lines'):,}",
-            _seconds(result.stages("plan", "texts")),
-            _seconds(result.stages("reachability")),
-            _seconds(result.seconds),
-            _megabytes(result.peak_bytes),
-        )
-        for case, result in results.items()
-        if case.work == "preview"
-    ]
-    head = ("sites", "grants", "lines of who reaches whom", "plan and texts", "reachability", "whole process")
-    return _table((*head, "peak memory"), rows)
-
-
-def _pairs(results: Results) -> Iterable[tuple[Result, Result, int]]:
-    """Our result without grants, wg-meshconf's, and their number of sites."""
-    for case, result in results.items():
-        if case.work == "texts" and case.grants == "none":
-            yield result, results[Case("wg-meshconf", case.sites)], case.sites
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose columns of figures are flush right."""
-    under = ["---:" if cell[0].isdigit() else "---" for cell in rows[0]]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, under, *rows))
 
 
-def _seconds(value: float) -> str:
+def seconds(value: float) -> str:
+    """A duration in seconds, with as many digits as mean something."""
     return f"{value:.1f} s" if value >= 10 else f"{value:.2f} s"
 
 
-def _megabytes(value: float) -> str:
+def megabytes(value: float) -> str:
+    """A size, given in bytes."""
     return f"{value / 1e6:.0f} MB" if value >= 1e7 else f"{value / 1e6:.1f} MB"
-
-
-def _each(seconds: float, result: Result) -> str:
-    return f"{seconds * 1e6 / result.count('links'):.2f}"
