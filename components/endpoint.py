@@ -18,7 +18,7 @@ _ACTING = ("create", "delete", "stdin")
 class Endpoint(pulumi.ComponentResource):
     """`host` (the helper and its packages), `config` (the bundle), `confirm` (from a connection of its own).
 
-    `helper` is the host program's text. `bundle` is secret: it holds the site's private key. Nothing is dialled before
+    `helper` is the host program, packed. `bundle` is secret: it holds the site's private key. Nothing is dialled before
     what is in `after` is there. Where the site is paused nothing is dialled at all, neither now nor when it is removed.
     """
 
@@ -37,7 +37,7 @@ class Endpoint(pulumi.ComponentResource):
         super().__init__("wireguard-mesh:index:Endpoint", name, None, opts)
         self._name, self._paused = name, site.paused
         self._machine, self._commands, self._bundle = machine, commands, bundle
-        again = f"# again {site.reapply}\n" if site.reapply else ""
+        again = f", again {site.reapply}" if site.reapply else ""
         self.host = self._command(
             "host",
             connection=machine.first_connection,
@@ -45,7 +45,7 @@ class Endpoint(pulumi.ComponentResource):
             delete=commands.remove,
             # A blank machine that took over address and host key would change nothing else here; nor would one that
             # boots once more, and only this command is patient enough for that: the others come after it.
-            stdin=pulumi.Output.concat(helper, "# for machine ", machine.boot, "\n", again),
+            stdin=pulumi.Output.concat("for machine ", machine.boot, again, "\n", helper),
             # Another interface name is another set of files, chains and units: the old ones go first.
             depends_on=after,
             delete_before_replace=True,

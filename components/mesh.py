@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 
 from components.endpoint import Endpoint
+from components.helper import packed
 from components.keys import key_ring, operator_key
 from components.site import Ground, Machine, machine
 from mesh.bundle import Bundle
@@ -45,12 +46,13 @@ class WireguardMesh(pulumi.ComponentResource):
         machines = {site: machine(plan, ground) for site, plan in plans.items()}
         given = {site.name: machines[site.name].address for site in mesh.sites if site.endpoint.host is None}
         self._within = mesh.confirm_within
+        program = packed(helper)
         self.endpoints: dict[SiteName, Endpoint] = {}
         # What a paused site's host has says which keys may change.
         for site, plan in sorted(plans.items(), key=lambda item: not item[1].site.paused):
             paused = {each: made.config.stdin for each, made in self.endpoints.items() if plans[each].site.paused}
             checked = pulumi.Output.all(keys=keys, paused=pulumi.Output.all(**paused)).apply(_unless_held_up)
-            self.endpoints[site] = self._endpoint(plan, machines, checked, given, helper)
+            self.endpoints[site] = self._endpoint(plan, machines, checked, given, program)
         again = pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook("confirm-again", _is_pending)])
         for endpoint in self.endpoints.values():
             endpoint.finish([other for other in self.endpoints.values() if other is not endpoint], again)

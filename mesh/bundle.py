@@ -56,8 +56,7 @@ def render(
     again = f" {plan.site.reapply}" if plan.site.reapply else ""
     interface = f"{plan.interface} adopt" if plan.site.adopts else plan.interface
     payload = (
-        f"@machine {machine}{again}\n"
-        f"@interface {interface}\n@rules {rules_id(ruleset)}\n{ruleset}@conf\n{conf}@end\n"
+        f"@machine {machine}{again}\n@interface {interface}\n@rules {rules_id(ruleset)}\n{ruleset}@conf\n{conf}@end\n"
     )
     if not payload.isascii():
         raise ValueError(f"the texts for {plan.site} contain characters other than ASCII")

@@ -6,6 +6,7 @@ from typing import Any, cast
 import pulumi
 import pytest
 
+from components.helper import packed
 from components.site import KINDS
 from mesh import sshkeys
 from mesh.hostkey import fingerprint
@@ -131,7 +132,7 @@ def test_another_machine_gets_the_helper_and_its_bundle_again(recorder: Recorder
     machines = {"use1": "use1-gateway-id", "fra": DROPLET, "nyc": fingerprint(HOST_KEY)}
     sizes = {"use1": " t4g.nano", "fra": " s-1vcpu-512mb-10gb", "nyc": ""}
     for name, machine in machines.items():
-        assert recorder.inputs(f"{name}-host")["stdin"] == f"{HELPER}# for machine {machine}{sizes[name]}\n"
+        assert recorder.inputs(f"{name}-host")["stdin"] == f"for machine {machine}{sizes[name]}\n{packed(HELPER)}"
         assert f"\n@machine {machine}\n" in recorder.inputs(f"{name}-config")["stdin"]
 
 

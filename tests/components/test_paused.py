@@ -7,7 +7,7 @@ import pytest
 
 from mesh.model import Mesh
 from tests.components.conftest import Recorder, recording
-from tests.components.test_mesh import HELPER, build, mesh, site
+from tests.components.test_mesh import build, mesh, site
 
 COMMANDS = ("host", "config", "confirm")
 STASH = "pulumi:index:Stash"
@@ -46,8 +46,8 @@ def test_a_site_that_is_done_again_gets_all_of_its_commands_again_and_no_other_d
             {f"{name}-{each}": recorder.inputs(f"{name}-{each}") for name in ("nyc", "ams") for each in COMMANDS}
         )
     first, second = seen
-    assert first["nyc-host"]["stdin"].startswith(HELPER)
-    assert second["nyc-host"]["stdin"] == first["nyc-host"]["stdin"] + "# again 7\n"
+    line, _, program = first["nyc-host"]["stdin"].partition("\n")
+    assert second["nyc-host"]["stdin"] == f"{line}, again 7\n{program}"
     assert " 7\n@interface wg0\n" in second["nyc-config"]["stdin"]
     assert " 7\n" not in second["ams-config"]["stdin"]
     assert second["ams-host"] == first["ams-host"]

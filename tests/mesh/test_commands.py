@@ -1,5 +1,7 @@
 """The remote commands, run by a real shell with stand-ins for the programs that they call."""
 
+import base64
+import gzip
 import subprocess
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from mesh.commands import HELPER, Commands
 
 NYC = Commands("wg0", "nyc")
+PACKED = f"for machine 1\n{base64.b64encode(gzip.compress(b'the helper')).decode()}\n"
 
 
 @pytest.fixture
@@ -23,11 +26,11 @@ def programs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def said(programs: Path, command: str, user: int) -> list[str]:
+def said(programs: Path, command: str, user: int, stdin: str = "the text on stdin") -> list[str]:
     done = subprocess.run(
         ["sh", "-c", command],
         env={"PATH": f"{programs}:/usr/bin:/bin", "AM": str(user)},
-        input="the text on stdin",
+        input=stdin,
         capture_output=True,
         text=True,
         check=True,
@@ -57,14 +60,14 @@ def test_a_script_of_ours_is_run_whole_with_the_interface_and_a_number(programs:
         assert told == [*before, "-k 10 30", "it's wg0 $2", "the text on stdin"]
 
 
-def test_install_runs_what_came_on_stdin_and_leaves_no_file(programs: Path) -> None:
+def test_install_runs_the_helper_that_came_on_stdin_and_leaves_no_file(programs: Path) -> None:
     (programs / "timeout").write_text('#!/bin/sh\necho "$1 $2 $3 $4 $6 $7"; cat "$5"; echo; echo "$5" >&2\n')
     for user, before in ((0, []), (1000, ["sudo -n"])):
-        assert said(programs, NYC.install, user) == [*before, "-k 90 600 sh install wg0", "the text on stdin"]
+        assert said(programs, NYC.install, user, PACKED) == [*before, "-k 90 600 sh install wg0", "the helper"]
     done = subprocess.run(
         ["sh", "-c", NYC.install],
         env={"PATH": f"{programs}:/usr/bin:/bin", "AM": "0"},
-        input="text",
+        input=PACKED,
         capture_output=True,
         text=True,
         check=True,
@@ -75,9 +78,39 @@ def test_install_runs_what_came_on_stdin_and_leaves_no_file(programs: Path) -> N
 def test_install_is_told_where_a_hand_made_interface_is_taken_over_and_nothing_else_is(programs: Path) -> None:
     (programs / "timeout").write_text('#!/bin/sh\nshift 5\necho "$*"\n')
     adopting = Commands("wg0", "nyc", adopt=True)
-    assert said(programs, adopting.install, 0) == ["install wg0 adopt"]
-    assert said(programs, NYC.install, 0) == ["install wg0"]
+    assert said(programs, adopting.install, 0, PACKED) == ["install wg0 adopt"]
+    assert said(programs, NYC.install, 0, PACKED) == ["install wg0"]
     assert (adopting.apply, adopting.confirm, adopting.remove) == (NYC.apply, NYC.confirm, NYC.remove)
+
+
+@pytest.mark.parametrize("shell", [("sh",), ("busybox", "sh")], ids=["sh", "busybox"])
+def test_a_helper_that_came_whole_is_run(programs: Path, shell: tuple[str, ...]) -> None:
+    (programs / "timeout").write_text('#!/bin/sh\ncat "$5"\n')
+    assert _install(programs, shell, PACKED).stdout == "the helper"
+
+
+@pytest.mark.parametrize("shell", [("sh",), ("busybox", "sh")], ids=["sh", "busybox"])
+@pytest.mark.parametrize(
+    "stdin",
+    ["", "for machine 1\n", PACKED[:-9], PACKED[:20], PACKED.replace("\n", "\n!", 1), "the helper\nthe helper\n"],
+    ids=["empty", "without", "cut", "cut-early", "no-base64", "no-gzip"],
+)
+def test_one_that_came_cut_or_garbled_is_not_run(programs: Path, shell: tuple[str, ...], stdin: str) -> None:
+    done = _install(programs, shell, stdin)
+    assert done.returncode != 0
+    assert done.stdout == ""
+
+
+def _install(programs: Path, shell: tuple[str, ...], stdin: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*shell, "-c", NYC.install],
+        env={"PATH": f"{programs}:/usr/bin:/bin", "AM": "0"},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=10,
+    )
 
 
 def test_a_failure_of_the_helper_is_the_commands_own(programs: Path) -> None:
@@ -85,7 +118,10 @@ def test_a_failure_of_the_helper_is_the_commands_own(programs: Path) -> None:
     for command in (NYC.install, NYC.apply, NYC.confirm):
         for user in ("0", "1000"):
             environment = {"PATH": f"{programs}:/usr/bin:/bin", "AM": user}
-            assert subprocess.run(["sh", "-c", command], env=environment, check=False, input="").returncode == 69
+            assert (
+                subprocess.run(["sh", "-c", command], env=environment, check=False, input=PACKED, text=True).returncode
+                == 69
+            )
 
 
 def test_remove_is_for_this_site_and_does_nothing_where_there_is_no_helper(programs: Path) -> None:
