@@ -29,7 +29,7 @@ ipv4=/proc/sys/net/ipv4/conf ipv6=/proc/sys/net/ipv6/conf
 die() { # STATUS SENTENCE...
     status=$1
     shift
-    printf 'wireguard-mesh: %s\n' "$*" >&2
+    printf 'wireguard-mesh: %.1500s\n' "$*" >&2
     exit "$status"
 }
 
@@ -45,17 +45,18 @@ begin() { # One run at a time for an interface; what wg-quick calls on behalf of
         export WIREGUARD_MESH_LOCKED="$iface"
         rm -rf "$run"/work.*
     fi
-    mkdir -p "$run" || die 73 "cannot write $run"
+    mkdir -p "$run" 2>/dev/null || die 73 "cannot write $run"
     trap finish EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
-    mkdir "$work" || die 73 "cannot write $run"
+    trap 'exit 141' PIPE # nobody reads the answer any more
+    mkdir "$work" 2>/dev/null || die 73 "cannot write $run"
     : >"$work/changes"
 }
 
 lock() { # [-s]: `remove` takes the file away: a lock on what has no name any more keeps nobody else out
-    mkdir -p "${run%/*}" || die 73 "cannot write ${run%/*}"
+    mkdir -p "${run%/*}" 2>/dev/null || die 73 "cannot write ${run%/*}"
     { command exec 9<>"$run.lock"; } 2>/dev/null || {
         [ ! -d "${run%/*}" ] || die 73 "cannot write $run.lock"
         return 1
@@ -66,14 +67,15 @@ lock() { # [-s]: `remove` takes the file away: a lock on what has no name any mo
 finish() { # An apply or confirm ends on one generation or says why not; after SIGKILL the next run goes on from there.
     status=$?
     trap '' HUP INT TERM
+    trap : PIPE # unlike '', not for those that are called
     ending=1
     [ -z "$probe" ] || ip link delete dev "$probe" 2>/dev/null || :
     if [ -n "$changing" ]; then
         go_back
     elif [ -s "$work/reason" ]; then
-        printf 'wireguard-mesh: %s\n' "$(reason)" >&2
+        printf 'wireguard-mesh: %.1500s\n' "$(reason)" >&2 || :
     fi
-    rm -rf "$work"
+    rm -rf "$work" 2>/dev/null || :
     if [ "$status" -gt 0 ] && [ "$status" -lt 64 ]; then status=71; fi
     exit "$status"
 }
@@ -91,10 +93,17 @@ attempt() { # COMMAND...: sets $result; `set -e` holds inside, which it would no
 attempt_step() { # COMMAND...: the same; what the shell itself says of a failure becomes the reason
     attempt "$@" 2>"$work/spoken"
     if [ "$result" = 0 ]; then
-        cat "$work/spoken" >&2
+        [ ! -s "$work/spoken" ] || brief <"$work/spoken" >&2
     elif [ ! -s "$work/reason" ] && [ -s "$work/spoken" ]; then
         brief <"$work/spoken" >"$work/reason"
     fi
+}
+
+attempt_write() { # WHERE COMMAND...: exits 73 where that cannot be written
+    where=$1
+    shift
+    attempt "$@" 2>"$work/said"
+    [ "$result" = 0 ] || die 73 "cannot write $where: $(brief <"$work/said")"
 }
 
 ask() { # COMMAND...: no child inherits the lock; one that hangs while this run ends or looks, deaf to TERM, is killed
@@ -149,7 +158,10 @@ refuse_foreign() { # before anything is touched
 }
 
 replace() { # FROM TO: all of it or nothing
-    cp "$1" "$2.new"
+    cp "$1" "$2.new" || {
+        rm -f "$2.new"
+        return 1
+    }
     mv "$2.new" "$2"
 }
 

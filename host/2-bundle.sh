@@ -1,21 +1,13 @@
 # The bundle: read and checked whole, then the host is asked whether it can take it; nothing is touched yet.
 
 read_bundle() {
-    cat >"$work/bundle"
+    attempt_write "$run" take_in
     read -r magic version length digest rest <"$work/bundle" || die 65 "the bundle is empty or cut"
     [ "$magic $version$rest" = "wireguard-mesh 1" ] || die 65 "this is no bundle that this version reads"
-    sed 1d "$work/bundle" >"$work/payload"
     [ "$(($(wc -c <"$work/payload")))" = "$length" ] || die 65 "the bundle is cut"
     [ "$(sha256sum <"$work/payload" | cut -d ' ' -f 1)" = "$digest" ] || die 65 "the bundle does not match its digest"
     generation=$digest
-    mkdir "$work/new"
-    awk -v folder="$work/new/" '
-        /^@/ {
-            section = substr($1, 2); order = order section " "
-            printf "%s", substr($0, length($1) + 2) >(folder section); next
-        }
-        { print >(folder section) }
-        END { print order >(folder "order") }' "$work/payload"
+    attempt_write "$run" divide
     sections="machine interface rules forwarding rules.v4 rules.v6 conf end "
     if [ "$(cat "$work/new/order")" != "$sections" ] || [ -s "$work/new/end" ]; then
         die 65 "the bundle lacks a section, or has one more"
@@ -38,6 +30,22 @@ read_bundle() {
     done
 }
 
+take_in() {
+    cat >"$work/bundle"
+    sed 1d "$work/bundle" >"$work/payload"
+}
+
+divide() {
+    mkdir "$work/new"
+    awk -v folder="$work/new/" '
+        /^@/ {
+            section = substr($1, 2); order = order section " "
+            printf "%s", substr($0, length($1) + 2) >(folder section); next
+        }
+        { print >(folder section) }
+        END { print order >(folder "order") }' "$work/payload"
+}
+
 loaded_by() { # [CONF]: the id of the rules that it loads
     sed -n 's/^PreUp = .* load %i \([0-9a-f]\{16\}\)$/\1/p' "$@"
 }
@@ -46,7 +54,7 @@ check_host() { # CONF FORWARDING: can this host take them? Nothing has been touc
     for tool in wg wg-quick ip iptables-restore iptables-save; do
         command -v $tool >/dev/null || die 69 "$tool is missing on this host; run 'wireguard-mesh install $iface'"
     done
-    ip -V | grep -q iproute2 || die 69 "this host's ip is not iproute2's; run 'wireguard-mesh install $iface'"
+    ip -V 2>/dev/null | grep -q iproute2 || die 69 "this host's ip is not iproute2's; run 'wireguard-mesh install $iface'"
     [ -x $program ] || die 69 "$program is missing on this host; run 'install $iface' first"
     check_by_hand "$1"
     if [ -n "$(values "$1" DNS)" ] && ! command -v resolvconf >/dev/null; then

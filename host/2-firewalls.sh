@@ -10,7 +10,7 @@ as_listed() { # FAMILY PROGRAM: what its -save says of the table `filter`, almos
 }
 
 check_firewalls() { # CONF FORWARDING
-    case $(iptables -V) in *nf_tables*) other=legacy ;; *) other=nft ;; esac
+    case $(iptables -V 2>/dev/null) in *nf_tables*) other=legacy ;; *) other=nft ;; esac
     { as_listed ip iptables-$other && as_listed ip6 ip6tables-$other; } >"$work/listed"
     untold='' zone=''
     if command -v nft >/dev/null; then

@@ -197,7 +197,7 @@ refuse_anothers() { # PREFIX: the kernel takes another interface's route for our
     run ip "$(flag "$1")" route show exact "$1"
     other=$(awk -v ours=" dev $iface " -v most="$(metric "$1")" '
         { metric = match($0, / metric [0-9]+/) ? substr($0, RSTART + 8, RLENGTH - 8) : 0 }
-        !index($0 " ", ours) && metric + 0 <= most + 0 { print; exit }' "$work/said")
+        !index($0 " ", ours) && metric + 0 <= most + 0 { print substr($0, 1, 200); exit }' "$work/said")
     [ -z "$other" ] || {
         echo "ip: $1 has another route on this host: $other" >"$work/reason"
         exit 71

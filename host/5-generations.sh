@@ -77,11 +77,9 @@ go_back() { # to what is confirmed, or to nothing
         back="and could not go back ($(reason)); run 'wireguard-mesh rollback $iface'"
     fi
     if [ "$changing" = apply ]; then # which will be run again, and bring its bundle along
-        unstage
-        prune
-        rmdir "$dir/rules" "$dir" 2>/dev/null || :
+        attempt take_back 2>/dev/null # where that cannot be written, the next apply has it before it
     fi
-    printf 'wireguard-mesh: %s; %s\n' "$why" "$back" >&2
+    printf 'wireguard-mesh: %.700s; %.700s\n' "$why" "$back" >&2 || :
 }
 
 stage() {
@@ -103,6 +101,12 @@ stage() {
     fi
 }
 
+take_back() { # what was staged
+    unstage
+    prune
+    rmdir "$dir/rules" "$dir" 2>/dev/null || :
+}
+
 unstage() { # A generation without its configuration would be taken for one that was committed.
     rm -f "$dir/staged/generation"
     rm -rf "$dir/staged"
@@ -111,19 +115,26 @@ unstage() { # A generation without its configuration would be taken for one that
 commit() { # What the rename makes true is on the disk before it.
     sync "$dir/staged"/* "$dir/staged" "$dir/rules/$(loaded_by "$staged")"/* "$dir"/rules/* "$dir/rules"
     mv "$staged" "$conf"
-    settle
+    settle_staged
     sync "$dir" "${dir%/*}"
 }
 
-settle() { # A run that was killed after the rename is finished.
+settle() { # A run that was killed after the rename, or while it staged or unstaged, is finished.
+    [ ! -d "$dir/staged" ] || attempt_write "$dir" settle_staged
+    finish_by_hand
+}
+
+settle_staged() {
     if [ -f "$dir/staged/generation" ] && [ ! -f "$staged" ]; then
         [ ! -f "$dir/staged/digest" ] || mv "$dir/staged/digest" "$dir/digest"
         mv "$dir/staged/generation" "$dir/confirmed"
-        disarm
-        unstage
-        prune
     fi
-    finish_by_hand
+    if [ ! -f "$dir/staged/generation" ]; then
+        if due && [ "$due_generation" = "$(content "$dir/confirmed")" ]; then disarm; fi
+        rm -f "$staged"
+        prune
+        unstage
+    fi
 }
 
 prune() { # rules that no generation names any more

@@ -80,7 +80,7 @@ undo() { # of what was due; it stays staged, for the next confirm to make it liv
     begin
     settle
     if ! due || [ "$left" -gt 0 ]; then return; fi
-    if [ "$(content "$dir/staged/generation")" != "$due_generation" ]; then
+    if [ "$(content "$dir/confirmed")" = "$due_generation" ]; then
         disarm
         return
     fi

@@ -6,7 +6,11 @@ apply() {
     check_host "$work/new/conf" "$work/new/forwarding"
     settle
     attempt stage 2>"$work/said"
-    [ "$result" = 0 ] || die 73 "cannot write $dir: $(cat "$work/said")"
+    [ "$result" = 0 ] || {
+        why=$(brief <"$work/said")
+        attempt leave_no_half 2>/dev/null
+        die 73 "cannot write $dir: $why"
+    }
     changing=apply
     if [ -f "$staged" ]; then
         file=$staged
@@ -36,9 +40,20 @@ switch_keys() { # those that have waited for the other sites
     set_peers "$staged"
 }
 
+leave_no_half() { # of what could not be staged: it would take the room that is lacking
+    settle
+    prune
+    rmdir "$dir/rules" "$dir" 2>/dev/null || :
+}
+
 answer() { # WORD GENERATION
     if [ -s "$work/changes" ]; then
-        echo "$1 $(echo "$2" | cut -c 1-12): $(awk '!seen[$0]++ { printf "%s%s", comma, $0; comma = ", " }' "$work/changes")"
+        # What waits comes first: the program looks for it.
+        echo "$1 $(echo "$2" | cut -c 1-12): $({ grep 'with the confirm$' "$work/changes" || :; } | awk '
+            seen[$0]++ { next }
+            (long += length($0) + 2) > 900 { more++; next }
+            { printf "%s%s", comma, $0; comma = ", " }
+            END { if (more) print " and " more " more" }' - "$work/changes")"
     elif [ "$1" = applied ] && [ -f "$staged" ]; then
         echo "$1 $(echo "$2" | cut -c 1-12): nothing changed but the file"
     else
@@ -69,7 +84,8 @@ confirm() {
         attempt_step keep_by_hand
         [ "$result" = 0 ] || exit 71
         changing=
-        commit
+        attempt_write "$dir" commit
+        finish_by_hand
         said="confirmed $(echo "$told" | cut -c 1-12)$(of_adoption)"
     elif [ "$(content "$dir/confirmed")" = "$told" ]; then
         said="confirmed already"
@@ -77,7 +93,7 @@ confirm() {
         die 75 "this host does not hold that generation; apply it first"
     fi
     attempt keep_forwarding 2>"$work/said"
-    [ "$result" = 0 ] || die 73 "$said, but cannot write $sysctl: $(cat "$work/said")"
+    [ "$result" = 0 ] || die 73 "$said, but cannot write $sysctl: $(brief <"$work/said")"
     echo "$said"
 }
 
@@ -86,12 +102,14 @@ rollback() {
     settle
     disarm
     if [ -f "$dir/confirmed" ]; then
-        converge "$conf" "$(cat "$dir/confirmed")"
-        keep_forwarding
+        attempt_step converge "$conf" "$(cat "$dir/confirmed")"
+        [ "$result" = 0 ] || exit 71
+        attempt_write "$sysctl" keep_forwarding
         answer "rolled back to" "$(cat "$dir/confirmed")"
     elif [ -d "$dir" ]; then
         said=$(taken_down take)
-        take_down
+        attempt_step take_down
+        [ "$result" = 0 ] || exit 71
         echo "nothing was ever confirmed: $said"
     else
         echo "nothing of ours on this host"
@@ -110,10 +128,9 @@ remove() { # [SITE]
     said="nothing of ours on this host"
     disarm
     if [ -d "$dir" ] || { [ -f "$conf" ] && is_ours "$conf"; }; then
-        take_down
-        unstage
-        rm -rf "$dir"
-        if [ -f "$conf" ] && is_ours "$conf"; then rm -f "$conf"; fi
+        attempt_step take_down
+        [ "$result" = 0 ] || exit 71
+        attempt_write "${dir%/*}" remove_files
         said="removed $iface$(kept_files)"
     fi
     # A configuration that is still there is somebody else's, and so is what starts it.
@@ -122,15 +139,21 @@ remove() { # [SITE]
     echo "$said"
 }
 
+remove_files() {
+    unstage
+    rm -rf "$dir"
+    if [ -f "$conf" ] && is_ours "$conf"; then rm -f "$conf"; fi
+}
+
 clear_away() { # the lock last, since another run may begin from there on
-    rm -f "$sysctl"
+    attempt_write "${sysctl%/*}" rm -f "$sysctl"
     others=
     for other in /etc/wireguard/*.d/rules; do
         [ ! -d "$other" ] || others=1
     done
-    [ -n "$others" ] || rm -f $program
     rm -rf "$run"
-    rm -f "$run.watched" "$run.watch" "$run.lock"
+    [ -n "$others" ] || set -- $program # without which nobody finishes what is left
+    rm -f "$@" "$run.watched" "$run.watch" "$run.lock"
     rmdir "${run%/*}" 2>/dev/null || :
 }
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.scratch import Host
-from tests.host.sites import Keys, on_the_internet, ready
+from tests.host.scratch import HEARD, Host
+from tests.host.sites import SECRETS, Keys, on_the_internet, ready
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -49,3 +49,12 @@ def trio(tmp_path: Path) -> Iterator[dict[str, Host]]:
 def keys() -> Keys:
     """Keys for one mesh."""
     return Keys()
+
+
+@pytest.fixture(autouse=True)
+def canary() -> Iterator[None]:
+    """No private or preshared key of a test is in anything that the helper said in it."""
+    HEARD.clear()
+    SECRETS.clear()
+    yield
+    assert not [key[:4] for key in SECRETS for text in HEARD if key.rstrip("=") in text], "a key was said"

@@ -17,6 +17,9 @@ atexit.register(_FOLDER.cleanup)
 HELPER = Path(_FOLDER.name) / "wireguard-mesh"
 HELPER.write_text(helper_text(Path(__file__).parents[2] / "host"))
 
+# All that the helper said in a test, on any host.
+HEARD: list[str] = []
+
 # The overlays' upper layers and /run are the host's own; init ignores SIGCHLD, so that the kernel reaps for it, and
 # leaves when its stdin closes, so that no host outlives the test, however that ends.
 _INIT = """
@@ -142,7 +145,9 @@ class Host:
 
     def helper(self, verb: str, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """The finished helper, as the remote commands call it."""
-        return self.try_("/usr/local/sbin/wireguard-mesh", verb, *(words or ("wg0",)), stdin=stdin)
+        done = self.try_("/usr/local/sbin/wireguard-mesh", verb, *(words or ("wg0",)), stdin=stdin)
+        HEARD.extend((done.stdout, done.stderr))
+        return done
 
     def answer(self, verb: str, *words: str, stdin: str = "") -> str:
         """The helper's answer. Raises AssertionError where it fails."""

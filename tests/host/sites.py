@@ -34,6 +34,10 @@ def between(*sites: Site, access: tuple[tuple[str, str, str], ...] = (("ams.lan"
     return mesh(*sites, access=access, tunnel=["10.99.0.0/24", "fd99::/64"])
 
 
+# Every key that a test has put into a bundle and nobody but the host may see.
+SECRETS: set[str] = set()
+
+
 @dataclass
 class Keys:
     """The keys of a mesh, made when they are first asked for. `root` None has a new one made."""
@@ -49,9 +53,9 @@ class Keys:
         """What the site of that name is configured with."""
         public = {each.name: self.of(each.name).public_key() for each in mesh.sites}
         site_plan = plan(mesh)[SiteName(name)]
-        return bundle.render(
-            site_plan, MACHINE, self.of(name).reveal(), public, self._preshared(name, public), addresses={}
-        )
+        private, preshared = self.of(name).reveal(), self._preshared(name, public)
+        SECRETS.update((private, *preshared.values()))
+        return bundle.render(site_plan, MACHINE, private, public, preshared, addresses={})
 
     def edited(self, mesh: Mesh, name: str, old: str, new: str) -> Bundle:
         """The same with `old` replaced by `new` throughout, and its digests made good again."""
