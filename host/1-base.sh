@@ -93,7 +93,7 @@ attempt() { # COMMAND...: sets $result; `set -e` holds inside, which it would no
 attempt_step() { # COMMAND...: the same; what the shell itself says of a failure becomes the reason
     attempt "$@" 2>"$work/spoken"
     if [ "$result" = 0 ]; then
-        [ ! -s "$work/spoken" ] || brief <"$work/spoken" >&2
+        [ -n "$ending" ] || [ ! -s "$work/spoken" ] || brief <"$work/spoken" >&2
     elif [ ! -s "$work/reason" ] && [ -s "$work/spoken" ]; then
         brief <"$work/spoken" >"$work/reason"
     fi
@@ -111,8 +111,15 @@ ask() { # COMMAND...: no child inherits the lock; one that hangs while this run 
     "$@" 9>&-
 }
 
-run() { # COMMAND...: what it says is kept for the case that it fails; what the shell says of a killed one is not
-    { ask "$@" >"$work/said" 2>&1; } 2>/dev/null || {
+run() { run_into "$work/said" "$@"; } # COMMAND...: what it says is kept for the case that it fails
+
+run_into() { # FILE COMMAND...: the same, and what it prints, warnings apart, goes there
+    into=$1
+    shift
+    : >"$into"
+    : >"$work/said"
+    # What the shell says of a killed one is not kept.
+    { ask "$@" >>"$into" 2>>"$work/said"; } 2>/dev/null || {
         [ -s "$work/said" ] || echo "failed or was ended without a word" >"$work/said"
         { printf '%s: ' "$1" && grep -v '^\[#\] ip link delete' "$work/said" | brief; } >"$work/reason"
         exit 71

@@ -10,8 +10,7 @@ snapshot() { # of our chains as the kernel has them, from the saved rule set
 
 rules_script() { # FAMILY ID: what makes the live rules those of ID, for iptables-restore; empty where they are
     tools "$1"
-    run "$tables-save"
-    mv "$work/said" "$work/saved"
+    run_into "$work/saved" "$tables-save"
     cat >"$work/jumps" <<JUMPS
 raw PREROUTING ! -i $iface -j $chains-RAW
 mangle FORWARD -i $iface -j $chains-MSS
@@ -79,8 +78,7 @@ load_rules() { # ID
         if grep -q '^:' "$work/script"; then changed "rules replaced"; else changed "jumps put first again"; fi
         mv "$work/saved" "$work/before"
         run "$tables-restore" -w 10 --noflush <"$work/script"
-        run "$tables-save"
-        mv "$work/said" "$work/saved"
+        run_into "$work/saved" "$tables-save"
         { echo "$1" && snapshot; } >"$run/rules.v$family"
         ! is_up || forget_flows
     done

@@ -194,10 +194,10 @@ set_routes() { # CONF: those that wg-quick would make, hooks included; a routing
 }
 
 refuse_anothers() { # PREFIX: the kernel takes another interface's route for ours to `change`, or uses it before ours
-    run ip "$(flag "$1")" route show exact "$1"
+    run_into "$work/others" ip "$(flag "$1")" route show exact "$1"
     other=$(awk -v ours=" dev $iface " -v most="$(metric "$1")" '
         { metric = match($0, / metric [0-9]+/) ? substr($0, RSTART + 8, RLENGTH - 8) : 0 }
-        !index($0 " ", ours) && metric + 0 <= most + 0 { print substr($0, 1, 200); exit }' "$work/said")
+        !index($0 " ", ours) && metric + 0 <= most + 0 { print substr($0, 1, 200); exit }' "$work/others")
     [ -z "$other" ] || {
         echo "ip: $1 has another route on this host: $other" >"$work/reason"
         exit 71
