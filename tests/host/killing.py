@@ -140,7 +140,7 @@ def steps(host: Host, words: tuple[str, ...], stdin: str, program: str = HELPER)
     for call in host.read(CALLS).split("\0")[:-1]:
         line = call.split("\n")[0][:200]
         # Process numbers differ between runs, and so may what a pattern would take for more than a character.
-        pattern = re.sub(r"[^A-Za-z0-9 /._:@=,*-]", "?", re.sub(r"(work\.)\d+", r"\1*", line))
+        pattern = re.sub(r"[^A-Za-z0-9 /._:@=,*-]", "?", re.sub(r"(work\.|wgm)\d+", r"\1*", line))
         seen[pattern] = seen.get(pattern, 0) + 1
         found.append(Step(pattern, seen[pattern]))
     return found
