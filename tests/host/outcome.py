@@ -106,6 +106,8 @@ class Prepared:
         up(host, new)
         with_new = running(host)
         up(host, confirmed)
+        # Who watched for these would watch for the next one, too.
+        host.sh("while pgrep -f '[w]ireguard-mesh watch wg0' >/dev/null; do sleep 0.1; done")
         return cls(host, confirmed, new, running(host), with_new)
 
     def apply(self) -> subprocess.CompletedProcess[str]:
@@ -125,8 +127,8 @@ class Prepared:
 
 
 def live(state: tuple[str, ...]) -> tuple[str, ...]:
-    """What `running` gives, without the files."""
-    return tuple(line for line in state if " ./" not in line and not line.startswith("./"))
+    """What `running` gives, without the files, that for the boot among them."""
+    return tuple(line for line in state if " ./" not in line and not line.startswith(("./", "net/", "#")))
 
 
 def refused(done: subprocess.CompletedProcess[str], status: int, says: str) -> None:
