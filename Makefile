@@ -25,11 +25,12 @@ test: ## every check and every test, the lab's included (root)
 	@tools/bootstrap lab test
 	$(call owned,$(MAKE) --no-print-directory checks && $(python) -m lab.toolchain && $(python) -m pytest $(at_once))
 
-test-long: ## the policy's proofs at length: 10,000 random meshes by texts, 25 by packets; a kill at every step (root)
+test-long: ## at length: 10,000 random meshes by texts, 25 by packets; every fault at every site and step (root)
 	@tools/bootstrap lab test
 	$(call owned,$(python) -m lab.toolchain \
 		&& HYPOTHESIS_PROFILE=nightly MESHES=25 $(python) -m pytest tests/mesh/reachability tests/lab/test_random_meshes.py \
-		&& FAULTS=all $(python) -m pytest $(at_once) tests/host/test_fault_kill.py)
+		&& FAULTS=all $(python) -m pytest $(at_once) tests/host/test_fault_kill.py \
+		&& $(python) -m pytest $(at_once) -m long)
 
 bench: ## measure, and write docs/benchmarks.md (root); part=loss, up or texts (no root) alone; quick=--quick for a glance
 	@tools/bootstrap $(if $(filter-out texts,$(or $(part),all)),lab bench,venv)

@@ -127,6 +127,13 @@ def listen(namespace: Namespace) -> None:
         time.sleep(0.01)
 
 
+def replace_host_key(namespace: Namespace, host_key: str) -> None:
+    """Ends the sshd that listens, and starts it with another host key; sessions that are open go on."""
+    namespace.write("/etc/ssh/lab/host_key", host_key, mode=0o600)
+    namespace.run(["sh", "-c", "kill -KILL $(cat /run/sshd.pid) && rm /run/sshd.pid"])
+    listen(namespace)
+
+
 @cache
 def _sshd_version() -> tuple[int, int]:
     said = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=True).stderr

@@ -146,6 +146,12 @@ class World:
         authorized = {user: [self.operator_public_key] for user in ("root", *machine.users)}
         gateway.start_sshd(namespace, machine.ports, authorized, host_key.private)
 
+    def new_host_key(self, site: SiteName | str) -> None:
+        """Gives a site's machine another SSH host key, as a reinstallation would; sshd starts anew with it."""
+        key = gateway.new_key_pair()
+        self._host_keys[f"gw-{site}"] = key.public
+        gateway.replace_host_key(self.host(site), key.private)
+
     @classmethod
     def attach(cls, mesh: Mesh, identity: str, directory: Path = registry.BASE) -> Self | None:
         """A persistent lab that is there already, or None. Until `release`, nobody else can use or stop it.

@@ -1,6 +1,7 @@
 """A stack file of the test's own, deployed by the real engine in a lab of the test's own."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from copy import deepcopy
@@ -65,6 +66,21 @@ class Environment:
         outcome = self.deployment.run("up", **arguments)
         assert outcome.failure is None, outcome.failure + outcome.stderr
         return outcome
+
+    def pulumi(self, *arguments: str) -> str:
+        """What the engine's own command line prints for the stack, run by the operator."""
+        deployment = self.deployment
+        command = [str(deployment.engine / "bin" / "pulumi"), *arguments, "--stack", deployment.stack]
+        variables = [f"{name}={value}" for name, value in deployment.engine_environment().items()]
+        done = subprocess.run(
+            self.world.operator_command(["env", *variables, *command], deployment.project),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     @property
     def mesh(self) -> Mesh:

@@ -50,11 +50,11 @@ esac""",
     )
 
 
-def wait_for(condition: Callable[[], object], what: str) -> None:
+def wait_for(condition: Callable[[], object], what: str, within: float = DEADLINE) -> None:
     """Waits until the condition holds; fails with the name of what did not come."""
-    end = time.monotonic() + DEADLINE
+    end = time.monotonic() + within
     while not condition():
-        assert time.monotonic() < end, f"waited {DEADLINE:g} s for {what}"
+        assert time.monotonic() < end, f"waited {within:g} s for {what}"
         time.sleep(0.02)
 
 

@@ -1,0 +1,108 @@
+"""The engine is killed at a step: then one `up` has hosts and state agree, and the next does nothing."""
+
+from itertools import product
+from typing import Literal
+
+import pytest
+
+from tests.lab.environment import pair
+from tests.lab.faults.conftest import SetStage
+from tests.lab.faults.gates import Moment, Step
+from tests.lab.faults.stage import Stage, Stop
+
+pytestmark = pytest.mark.lab
+
+SITES = ("ams", "nyc")
+MOMENTS: tuple[Moment | Literal["begun"], ...] = ("begun", "before", "during", "after")
+
+
+def both(*steps: Step) -> tuple[tuple[str, Step], ...]:
+    """These steps at both sites."""
+    return tuple((site, step) for site in SITES for step in steps)
+
+
+# Each step of each operation once, at sites and moments in turn; all other combinations are long.
+SHORT = {
+    "first": {"ams-install-during", "nyc-install-begun", "nyc-apply-during", "ams-confirm-before", "nyc-confirm-after"},
+    "change": {"ams-apply-after", "nyc-confirm-during"},
+    "removal": {"nyc-remove-during", "ams-apply-during", "ams-confirm-begun"},
+    "renaming": {"ams-remove-after", "nyc-install-before"},
+}
+STEPS: dict[str, tuple[tuple[str, Step], ...]] = {
+    "first": both("install", "apply", "confirm"),
+    "change": both("apply", "confirm"),
+    "removal": (("nyc", "remove"), ("ams", "apply"), ("ams", "confirm")),
+    "renaming": both("remove", "install", "apply", "confirm"),
+}
+
+
+def stops(operation: str) -> list[object]:
+    """The stops of an operation; those that are not in SHORT are long."""
+    found = [Stop(site, step, moment) for (site, step), moment in product(STEPS[operation], MOMENTS)]
+    assert SHORT[operation] <= {str(stop) for stop in found}
+    return [
+        pytest.param(stop, id=str(stop), marks=() if str(stop) in SHORT[operation] else pytest.mark.long)
+        for stop in found
+    ]
+
+
+def assert_one_up_is_enough(stage: Stage) -> None:
+    stage.up()
+    stage.assert_agreed()
+    again = stage.up()
+    assert again.nothing_changed, again.changes
+    # What was being made when the engine was killed, it warns of until it is told to forget that.
+    assert all("pending operations" in warning for warning in again.warnings), again.warnings
+
+
+def test_the_warning_of_pending_operations_goes_by_a_refresh_that_dials_nobody(set_stage: SetStage) -> None:
+    stage = set_stage(pair())
+    stage.run_killed(Stop("ams", "install", "during"))
+    assert any("pending operations" in warning for warning in stage.up().warnings)
+    listening = "cat /run/sshd.log"
+    before = stage.on("ams", listening)
+    stage.pulumi("refresh", "--clear-pending-creates", "--yes", "--skip-preview")
+    assert stage.on("ams", listening) == before
+    assert_one_up_is_enough(stage)
+    assert stage.up().warnings == ()
+
+
+@pytest.mark.parametrize("stop", stops("first"))
+def test_after_a_first_up_that_was_killed_one_more_is_enough(set_stage: SetStage, stop: Stop) -> None:
+    stage = set_stage(pair())
+    stage.run_killed(stop)
+    assert_one_up_is_enough(stage)
+
+
+@pytest.mark.parametrize("stop", stops("change"))
+def test_after_a_change_that_was_killed_one_more_up_is_enough(set_stage: SetStage, stop: Stop) -> None:
+    stage = set_stage(pair())
+    stage.up()
+    stage.turn_round()
+    stage.run_killed(stop)
+    assert_one_up_is_enough(stage)
+
+
+@pytest.mark.parametrize("stop", stops("removal"))
+def test_after_a_removal_that_was_killed_one_more_up_is_enough(set_stage: SetStage, stop: Stop) -> None:
+    stage = set_stage(pair())
+    blank = stage.traces("nyc")
+    stage.up()
+    del stage.config["sites"]["nyc"]
+    stage.config["access"] = []
+    stage.write()
+    stage.run_killed(stop)
+    assert_one_up_is_enough(stage)
+    assert stage.traces("nyc") == blank
+
+
+@pytest.mark.parametrize("stop", stops("renaming"))
+def test_after_another_interface_and_a_kill_one_more_up_is_enough(set_stage: SetStage, stop: Stop) -> None:
+    """The one change that empties hosts and sets them up again: every step there is."""
+    stage = set_stage(pair())
+    stage.up()
+    stage.config["mesh"]["interface"] = "wg7"
+    stage.write()
+    stage.run_killed(stop)
+    assert_one_up_is_enough(stage)
+    assert "wg0" not in stage.traces(stop.site)
