@@ -41,6 +41,10 @@ CONNECTION = Shape("remote.Connection", (*_FIELDS, Field("proxy", PROXY)))
 # pulumi/pulumi v3.224.0, sdk/go/common/util/retry/until.go
 FIRST_DELAY, BACK_OFF, LONGEST_DELAY = 0.1, 1.5, 5.0
 
+# Go 1.25, net/dial.go and net/tcpsock.go: what every net.Dial has the kernel do, and so ssh.Dial. A host that vanishes
+# is missed after 15 + 9 * 15 seconds; one whose kernel still answers is not.
+_KEEP_ALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 9))
+
 UNPINNED = (
     "hostKey is not set: the released plugin then accepts whatever answers at that address, and here host keys are "
     "always checked; set it to the host's public key"
@@ -201,7 +205,10 @@ class _Client(asyncssh.SSHClient):
 async def _connect(
     end: Mapping[str, Any], identity: _Identity, tunnel: _Through | None = None
 ) -> asyncssh.SSHClientConnection:
-    """One attempt. `perDialTimeout` bounds the TCP connection only: a server that then is silent is waited for."""
+    """One attempt. `perDialTimeout` bounds the TCP connection only: a server that then is silent is waited for.
+
+    asyncssh has the kernel ask whether the other end is still there (SO_KEEPALIVE), as often as `_KEEP_ALIVE` says.
+    """
     host, port = end["host"], int(end["port"])
     client = _Client()
     options = asyncssh.SSHClientConnectionOptions(
@@ -248,6 +255,8 @@ async def _tcp(host: str, port: int, timeout: float) -> socket.socket:
     for family, kind, protocol, _, address in addresses:
         sock = socket.socket(family, kind, protocol)
         sock.setblocking(False)
+        for option, value in _KEEP_ALIVE:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
         place = f"[{address[0]}]" if family == socket.AF_INET6 else address[0]
         try:
             async with asyncio.timeout(timeout / len(addresses) if timeout else None):

@@ -67,6 +67,7 @@ class Stage(Environment):
         self._events = directory / "events"
         self._said: list[str] = []
         self.host_keys: dict[str, str] = {}
+        self.own = own
         self._secrets = {"own": own, **self.deployment.secrets}
 
     def write(self) -> None:
@@ -258,7 +259,7 @@ class Stage(Environment):
 
     def assert_no_leak(self, processes: set[str]) -> None:
         """No key of the mesh, nor the operator's, is in anything that was said, logged, stored or an argument."""
-        if (self.deployment.state / ".pulumi").exists():
+        if any(self.deployment.state.rglob(f"stacks/*/{self.deployment.stack}.json")):
             self.learn()
         log = self.world.path / "engine.log"
         places = {

@@ -1,0 +1,33 @@
+"""A host whose commands print 100 KB on one line, whether they succeed or not."""
+
+import pytest
+
+from tests.lab.environment import pair
+from tests.lab.faults.conftest import SetStage
+
+pytestmark = pytest.mark.lab
+
+LENGTH = 100_000
+CHATTY = """#!/bin/sh
+head -c {length} /dev/zero | tr '\\0' x
+head -c {length} /dev/zero | tr '\\0' y >&2
+exec /usr/bin/timeout "$@"
+"""
+
+
+def test_a_long_line_holds_nothing_up(set_stage: SetStage) -> None:
+    stage = set_stage(pair())
+    for site in ("ams", "nyc"):
+        stage.world.host(site).write("/usr/local/bin/timeout", CHATTY.format(length=LENGTH), mode=0o755)
+    stage.up()
+    stage.assert_agreed()
+    # What fails says all of it, and why at the end.
+    stage.config["sites"]["ams"]["networks"]["lan"]["interface"] = "nothere"
+    stage.write()
+    said = dict(stage.run("up").errors)["ams-config"]
+    assert min(said.count("x"), said.count("y")) >= LENGTH
+    assert "nothere" in said
+    stage.config["sites"]["ams"]["networks"]["lan"]["interface"] = "eth1"
+    stage.write()
+    stage.up()
+    stage.assert_agreed()
