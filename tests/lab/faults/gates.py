@@ -7,7 +7,6 @@ programs of these names in /usr/local/bin, which comes first on the PATH, wait a
 from typing import Literal, TypeAlias
 
 from lab.namespaces import Namespace
-from tests.lab.fakes import wait_for
 
 Step: TypeAlias = Literal["install", "apply", "confirm", "remove"]
 Moment: TypeAlias = Literal["before", "during", "after"]
@@ -66,11 +65,6 @@ def close(host: Namespace, step: Step, moment: Moment) -> None:
 def reached(host: Namespace) -> bool:
     """Whether something waits at a gate of the host."""
     return host.path(f"{_FOLDER}/reached").exists()
-
-
-def wait_until_reached(host: Namespace) -> None:
-    """Returns when something waits at a gate of the host."""
-    wait_for(lambda: reached(host), f"a step that waits on {host.name}")
 
 
 def kill_waiting(host: Namespace) -> None:

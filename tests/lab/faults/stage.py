@@ -147,8 +147,7 @@ class Stage(Environment):
                     wait_for(lambda: begun.is_set() or run.ended, f"the engine to begin {resource}", within=PATIENCE)
                     assert begun.is_set(), run.outcome()
                 else:
-                    wait_for(lambda: gates.reached(host) or run.ended, f"{stop} to be reached", within=PATIENCE)
-                    assert gates.reached(host), run.outcome()
+                    self.wait_at_gate(stop.site, run)
                     self.kill_engine()
                 assert run.outcome().failure is not None, f"{stop}: the run was over before it was killed"
                 if lost:
@@ -156,6 +155,11 @@ class Stage(Environment):
             finally:
                 gates.open_all(host)
         self.deployment.recover()
+
+    def errors_of(self, outcome: Outcome) -> dict[str, str]:
+        """What was said of each resource that failed; without what is said of the stack as a whole."""
+        assert outcome.failure is not None
+        return {name: said for name, said in outcome.errors if name}
 
     def turn_round(self) -> None:
         """A change that concerns both hosts: the grant of `pair` becomes the opposite one."""
@@ -206,6 +210,12 @@ class Stage(Environment):
         for address in self.addresses(site):
             for side in ("-s", "-d"):
                 self.world.internet.run(["iptables", "-w", verb, "FORWARD", side, address, "-j", "DROP"])
+
+    def wait_at_gate(self, site: str, run: "Running") -> None:
+        """Returns when something waits at a gate of the site's host, which the run has to bring about."""
+        host = self.world.host(site)
+        wait_for(lambda: gates.reached(host) or run.ended, f"a step that waits at {site}", within=PATIENCE)
+        assert gates.reached(host), run.outcome()
 
     def stated(self) -> dict[str, str]:
         """The generation of each site that the state says is confirmed."""

@@ -24,7 +24,7 @@ def test_a_long_line_holds_nothing_up(set_stage: SetStage) -> None:
     # What fails says all of it, and why at the end.
     stage.config["sites"]["ams"]["networks"]["lan"]["interface"] = "nothere"
     stage.write()
-    said = dict(stage.run("up").errors)["ams-config"]
+    said = stage.errors_of(stage.run())["ams-config"]
     assert min(said.count("x"), said.count("y")) >= LENGTH
     assert "nothere" in said
     stage.config["sites"]["ams"]["networks"]["lan"]["interface"] = "eth1"
