@@ -139,7 +139,8 @@ def test_rules_that_keep_the_operator_out_are_taken_back_where_nobody_could_conf
             assert run.outcome().failure is not None
         stage.deployment.recover()
         stage.wait_until_live("nyc", before["nyc"])
-    stage.config["access"].append(way_in)
+    # With one more port, so that nyc has something to be told, by the way that ams opens again meanwhile.
+    stage.config["access"].append({**way_in, "ports": ["tcp/22", "tcp/443"]})
     stage.write()
     stage.up()
     stage.assert_agreed()
