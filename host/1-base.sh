@@ -38,7 +38,7 @@ begin() { # One run at a time for an interface; what wg-quick calls on behalf of
         command -v flock >/dev/null || die 69 "flock is missing on this host; install util-linux"
         waited=0
         until lock; do
-            [ "$waited" -lt 30 ] || die 75 "another run is at work on $iface; try again"
+            [ "$waited" -lt "$patience" ] || die 75 "another run is at work on $iface; try again"
             sleep 1
             waited=$((waited + 1))
         done
@@ -93,7 +93,7 @@ attempt() { # COMMAND...: sets $result; `set -e` holds inside, which it would no
 attempt_step() { # COMMAND...: the same; what the shell itself says of a failure becomes the reason
     attempt "$@" 2>"$work/spoken"
     if [ "$result" = 0 ]; then
-        [ -n "$ending" ] || [ ! -s "$work/spoken" ] || brief <"$work/spoken" >&2
+        [ -n "$ending" ] || grep '^wireguard-mesh: ' "$work/spoken" >&2 || : # what programs say that do their work is theirs
     elif [ ! -s "$work/reason" ] && [ -s "$work/spoken" ]; then
         brief <"$work/spoken" >"$work/reason"
     fi

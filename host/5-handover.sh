@@ -47,10 +47,10 @@ resume_handover() { # CONF: after the interface was brought up from a file, whic
     stay
 }
 
-follow_keys() { # what was heard of since the last look gets the allowed IPs; sets $heard
+follow_keys() { # what was heard of since the last look gets the allowed IPs; false where nothing moves. Sets $heard.
     now=$(wg show "$iface" latest-handshakes 2>/dev/null) || now=
     [ "$now" != "$heard" ] || return 1
-    {
+    moves=$({
         printf '%s\n-\n%s\n-\n' "$heard" "$now"
         wg show "$iface" allowed-ips 2>/dev/null || :
     } | awk -v noted="$dir/handover" '
@@ -68,8 +68,12 @@ follow_keys() { # what was heard of since the last look gets the allowed IPs; se
                 split(line, word, " ")
                 if (word[1] in ips && word[2] in ips) { move(word[1], word[2]); move(word[2], word[1]) }
             }
-        }' | while read -r key prefixes; do wg set "$iface" peer "$key" allowed-ips "$prefixes" 2>/dev/null || :; done
+        }')
     heard=$now
+    [ -n "$moves" ] || return 1
+    while read -r key prefixes; do wg set "$iface" peer "$key" allowed-ips "$prefixes" 2>/dev/null || :; done <<MOVES
+$moves
+MOVES
 }
 
 retire() { # keys that nobody uses any more: the configuration names the other, and that one has the allowed IPs

@@ -61,8 +61,8 @@ watch_time() {
         echo "$due_generation" >"$run.watched.new"
         mv "$run.watched.new" "$run.watched"
     }
-    # Another run may be at work, which will confirm, or give more time: it is asked for by its own process.
-    [ "$left" -gt 0 ] || $program undo "$iface" 8>&- || sleep 4
+    # By a process of its own, since this one stays. Another run may be at work, which will confirm, or give more time.
+    [ "$left" -gt 0 ] || $program undo "$iface" 8>&- || :
 }
 
 watch_keys() { # closely as long as another site's turn is near; a key that is not used any more is given up at last

@@ -11,7 +11,7 @@ main() {
     ours="$(printf '%s' "$chains" | sed 's/\./[.]/g')-(RAW|MSS|PRE|POST|DST|FWD|IN|PORT|SRC)"
     conf=/etc/wireguard/$iface.conf dir=/etc/wireguard/$iface.d run=/run/wireguard-mesh/$iface
     staged=$dir/staged/$iface.conf work=$run/work.$$ by_hand=$run/before/$iface.conf
-    changing='' ending='' looking='' probe='' alone='' switching='' adopt='' adopted='' within=120
+    changing='' ending='' looking='' probe='' alone='' switching='' adopt='' adopted='' within=120 patience=30
     sysctl=/etc/sysctl.d/60-wireguard-mesh-$iface.conf
     case $1:$# in
     install:2) install_here '' ;;
@@ -30,8 +30,10 @@ main() {
     rollback:2) rollback ;;
     remove:2) remove '' ;;
     remove:3) remove "$3" ;;
-    undo:2) undo ;;
-    retire:2) retire ;;
+    undo:2 | retire:2)
+        patience=0 # who watches asks again
+        "$1"
+        ;;
     load:3)
         begin
         rm -f "$run/applied"

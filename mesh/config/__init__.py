@@ -152,7 +152,7 @@ def _mesh(config: StackPart, selection: Selection) -> Mesh:
         ),
         operators=config.operators or (),
         operator_key=config.ssh.private_key,
-        confirm_within=config.mesh.confirm_within,
+        confirm_within=config.mesh.confirm_within or max(120, 3 * len(config.sites)),
         preshared_generation=config.mesh.preshared_generation,
         probes=tuple(map(_probe, config.probes)),
     )

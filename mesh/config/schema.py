@@ -67,9 +67,10 @@ class MeshPart(Part):
     persistent_keepalive: Keepalive = Field(
         default=25, description="Seconds between packets that keep mappings of NAT alive; 0 switches them off."
     )
-    confirm_within: Within = Field(
-        default=120,
-        description="Seconds that a host waits for a change to be confirmed, before it goes back by itself.",
+    confirm_within: Within | None = Field(
+        default=None,
+        description="Seconds that a host waits for a change to be confirmed, before it goes back by itself. The engine"
+        " confirms when all sites have applied. Default: 120, or 3 for each site where that is more.",
     )
     preshared_generation: Generation = Field(
         default=1,

@@ -116,14 +116,14 @@ def test_a_changed_port_and_private_key_are_set_without_a_restart(pair: dict[str
     index = pair["nyc"].read("/sys/class/net/wg0/ifindex")
     keys.private.pop(SiteName("nyc"))
     port = replace(NYC, listen_port=51999, endpoint=replace(NYC.endpoint, port=51999))
-    for name, host in pair.items():
-        answer, _ = settle(host, keys.bundle(between(port, AMS), name))
-        expected = (
-            "rules replaced, private key changed, port changed, 1 peer changed"
-            if name == "nyc"
-            else "1 peer added, 1 peer removed"
-        )
-        assert answer.endswith(f": {expected}")
+    bundles = {name: keys.bundle(between(port, AMS), name) for name in pair}
+    answers = {name: host.answer("apply", stdin=bundles[name].text) for name, host in pair.items()}
+    assert answers["nyc"].endswith(": private key changes with the confirm, rules replaced, port changed")
+    # The old one stays until the new one is in use.
+    assert answers["ams"].endswith(": 1 peer added")
+    for name in ("ams", "nyc"):
+        pair[name].answer("confirm", stdin=bundles[name].generation)
+    assert pair["nyc"].run("wg", "show", "wg0", "public-key").strip() == keys.of("nyc").public_key()
     assert pair["nyc"].read("/sys/class/net/wg0/ifindex") == index
     pair["ams"].run("ping", "-c", "1", "-w", "10", "10.99.0.1")
 

@@ -149,7 +149,7 @@ def test_a_first_apply_that_is_killed_is_made_whole_or_taken_away(nyc: Host, key
             _never_in_between(nyc, {}, ours)
             if number // PARTS % 2:
                 nyc.answer("rollback")
-                assert nyc.answer("status").endswith("live: none")
+                assert "\nlive: none\n" in nyc.answer("status")
                 nyc.answer("remove")
                 nyc.install()
                 assert traces(nyc) == without, f"killed at {found[number]}"

@@ -68,7 +68,7 @@ def test_a_host_that_boots_before_its_first_confirm_runs_nothing_and_then_confir
     nyc.install()
     nyc.answer("apply", stdin=bundle.text)
     with rebooted(nyc, tmp_path / "again") as again:
-        assert again.answer("status").endswith(f"staged: {bundle.generation}\nlive: none")
+        assert f"\nstaged: {bundle.generation}\nlive: none\n" in again.answer("status")
         assert again.helper("confirm", stdin=bundle.generation).returncode == PENDING
         assert again.answer("confirm", stdin=bundle.generation) == f"confirmed {bundle.generation[:12]}"
         agrees(again, bundle)
