@@ -1,15 +1,16 @@
 """The changes during which packets are counted: what three sites are configured with before and after each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args
 
-from bench.meshes import private_keys, root_key, stack
+from bench.meshes import private_key, root_key, stack
 from mesh.bundle import Bundle
 from mesh.config import parse
 from mesh.keyring import KeyRing
 from mesh.plan import plan
 
-Kind: TypeAlias = Literal["nothing", "added", "changed", "rules", "removed"]
+Kind: TypeAlias = Literal["nothing", "added", "changed", "rules", "third key", "key", "preshared keys", "removed"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 # The pings go from a host behind the one to a host behind the other; what changes is the third.
 FROM, TO, THIRD = "site-0001", "site-0002", "site-0003"
@@ -18,10 +19,20 @@ _SERVICES = ("icmp", "tcp/443")
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the sites are to be: the third's prefix and port, None where it is not there, and the grant's services."""
+    """What the sites are to be: the third's prefix and port, None where it is not there, and the grant's services.
+
+    Keys have generations: that of the third site, that of the one from which the pings come, and the preshared ones.
+    """
 
     third: tuple[str, int] | None = None
     services: tuple[str, ...] = _SERVICES
+    third_key: int = 1
+    key: int = 1
+    preshared: int = 1
+
+    def without_third(self) -> "State":
+        """The same keys, and everything else as at the beginning."""
+        return replace(self, third=None, services=_SERVICES)
 
     def sections(self) -> dict[str, object]:
         """The stack config: the first site's LAN may open the services to the second's, and one to the third's."""
@@ -42,22 +53,23 @@ class State:
     def bundles(self) -> dict[str, Bundle]:
         """What each site's host gets, by site."""
         mesh = parse(self.sections())
-        names = [str(site.name) for site in mesh.sites]
-        ring = KeyRing.of({name: key for name, key in private_keys(3).items() if name in names}, root_key())
+        generations = {FROM: self.key, THIRD: self.third_key}
+        keys = {str(site): private_key(f"{site} {generations.get(site.name, 1)}") for site in mesh.sites}
+        ring = KeyRing.of(keys, root_key(self.preshared))
         # A host does not look at whose machine a bundle is.
         return {str(site): ring.bundle(site_plan, "measured", {}) for site, site_plan in plan(mesh).items()}
 
 
 def changed(state: State, kind: Kind) -> State:
-    """The state after a change of that kind; all of KINDS, in their order, lead back to where they began."""
-    match kind:
-        case "nothing":
-            return state
-        case "added":
-            return replace(state, third=("10.128.3.0/24", 51820))
-        case "changed":
-            return replace(state, third=("10.128.3.0/25", 51830))
-        case "rules":
-            return replace(state, services=(*_SERVICES, "tcp/8000-8100"))
-        case "removed":
-            return State()
+    """The state after a change of that kind; all of KINDS, in their order, lead back to the beginning, keys aside."""
+    after: Mapping[Kind, State] = {
+        "nothing": state,
+        "added": replace(state, third=("10.128.3.0/24", 51820)),
+        "changed": replace(state, third=("10.128.3.0/25", 51830)),
+        "rules": replace(state, services=(*_SERVICES, "tcp/8000-8100")),
+        "third key": replace(state, third_key=state.third_key + 1),
+        "key": replace(state, key=state.key + 1),
+        "preshared keys": replace(state, preshared=state.preshared + 1),
+        "removed": state.without_third(),
+    }
+    return after[kind]

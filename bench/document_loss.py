@@ -16,12 +16,15 @@ _KINDS: Mapping[Kind, str] = {
     "added": "a third site added",
     "changed": "its port and prefix changed",
     "rules": "rules replaced",
+    "third key": "the third site's key changed",
+    "key": "the first site's own key changed",
+    "preshared keys": "all preshared keys changed",
     "removed": "the third site removed",
 }
 
 _INTRODUCTION = """
 Pings every millisecond from a host behind one site to a host behind another, while a third site is added, changed and
-removed, and while the services that the one may use at the other are changed.
+removed, while the services that the one may use at the other are changed, and while keys change.
 
 """
 
@@ -32,8 +35,9 @@ _READING = """
   how many repetitions lost any at all, "takes" the median time of the change at all sites together. Where nothing
   changes, nothing is run for as long.
 - Each repetition makes the changes one after the other, at all sites at once: `apply` everywhere, then `confirm`, as
-  the commands of an `up` do, by the same program on hosts of the lab. The engine is left out, since it is not what
-  touches packets and would make a hundred repetitions take hours; real `up`s are counted below.
+  the commands of an `up` do, by the same program on hosts of the lab; a site whose keys change confirms last. The
+  engine is left out, since it is not what touches packets and would make a hundred repetitions take hours; real `up`s
+  are counted below.
 - "wg syncconf" is `wg syncconf wg0 <(wg-quick strip wg0)` with the same peers and keys, "wg-quick down, up" a restart.
   Neither changes rules, undoes itself or asks whether anybody was cut off, so that both are done sooner; `syncconf`
   leaves routes as they were. The ways take turns, ten repetitions each, on the same hosts.

@@ -91,8 +91,8 @@ def _turn(world: World, way: Way, numbers: range, on_tick: Callable[[str], None]
             before, state = state, changed(state, kind)
             yield kind, _count(world, partial(hosts.change, before, state), nothing=kind == "nothing")
         # What was not done in this way is undone before the next repetition begins.
-        hosts.change(state, State())
-        state = State()
+        before, state = state, state.without_third()
+        hosts.change(before, state)
     hosts.take_down(state)
 
 

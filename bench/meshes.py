@@ -62,12 +62,18 @@ def public_address(number: int) -> IPv4Address:
 
 def private_keys(sites: int) -> dict[str, str]:
     """A WireGuard key for each site, clamped (RFC 7748, section 5), the same in every run."""
-    return {name: _private_key(name) for name in site_names(sites)}
+    return {name: private_key(name) for name in site_names(sites)}
 
 
-def root_key() -> str:
+def private_key(name: str) -> str:
+    """The key of that name."""
+    value = _digest(name)
+    return base64.b64encode(bytes((value[0] & 248, *value[1:31], value[31] & 127 | 64))).decode()
+
+
+def root_key(generation: int = 1) -> str:
     """The root of the preshared keys, the same in every run."""
-    return base64.b64encode(_digest("root")).decode()
+    return base64.b64encode(_digest("root" if generation == 1 else f"root {generation}")).decode()
 
 
 def _site(number: int) -> dict[str, object]:
@@ -93,11 +99,6 @@ def _access(sites: int, grants: Grants) -> list[dict[str, object]]:
         }
         for number, name in enumerate(names)
     ]
-
-
-def _private_key(name: str) -> str:
-    value = _digest(name)
-    return base64.b64encode(bytes((value[0] & 248, *value[1:31], value[31] & 127 | 64))).decode()
 
 
 def _digest(name: str) -> bytes:

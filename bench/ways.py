@@ -4,13 +4,15 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, TypeVar, get_args
 
 from bench.changes import KINDS, Kind, State
 from lab.namespaces import Namespace
 from lab.world import World
 from mesh.bundle import Bundle
-from mesh.commands import HELPER
+from mesh.commands import AT_CONFIRM, HELPER
+
+_T = TypeVar("_T")
 
 Way: TypeAlias = Literal["wireguard-mesh", "wg syncconf", "wg-quick down, up"]
 WAYS: tuple[Way, ...] = get_args(Way)
@@ -42,8 +44,11 @@ class Hosts:
             changed = {name: bundle for name, bundle in wanted.items() if had.get(name) != bundle}
             for name in changed.keys() - had.keys():
                 self._host(name).write(HELPER, helper(), mode=0o755)
-            _at_once(changed, lambda name: self._helper(name, "apply", changed[name].text))
-            _at_once(changed, lambda name: self._helper(name, "confirm", f"{changed[name].generation}\n"))
+            said = _at_once(changed, lambda name: self._helper(name, "apply", changed[name].text))
+            # As in an `up`, a site whose keys change confirms when all others have.
+            for waits in (False, True):
+                turn = [name for name in changed if (AT_CONFIRM in said[name]) == waits]
+                _at_once(turn, lambda name: self._helper(name, "confirm", f"{changed[name].generation}\n"))
             _at_once(gone, lambda name: self._helper(name, "remove"))
         else:
             texts = {name: plain(bundle) for name, bundle in wanted.items()}
@@ -61,8 +66,8 @@ class Hosts:
         for host in self._all():
             host.run(["rm", "-f", _CONF])
 
-    def _helper(self, name: str, verb: str, stdin: str = "") -> None:
-        self._host(name).run([HELPER, verb, "wg0"], input=stdin)
+    def _helper(self, name: str, verb: str, stdin: str = "") -> str:
+        return self._host(name).run([HELPER, verb, "wg0"], input=stdin).stdout
 
     def _by_hand(self, name: str, text: str | None, *, new: bool) -> None:
         """Puts that configuration in place of the one that is there; None takes the interface away."""
@@ -101,7 +106,7 @@ def plain(bundle: Bundle) -> str:
     return "".join(line for line in conf.splitlines(keepends=True) if HELPER not in line)
 
 
-def _at_once(names: Iterable[str], act: Callable[[str], None]) -> None:
+def _at_once(names: Iterable[str], act: Callable[[str], _T]) -> dict[str, _T]:
+    listed = list(names)
     with ThreadPoolExecutor(max_workers=3) as pool:
-        for _ in pool.map(act, names):
-            pass
+        return dict(zip(listed, pool.map(act, listed), strict=True))

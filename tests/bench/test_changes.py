@@ -1,6 +1,7 @@
 """The changes that are measured: each concerns what it is called after, and all together lead back."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -23,7 +24,8 @@ def conf(text: str) -> str:
 
 
 def test_the_kinds_lead_back_to_where_they_began() -> None:
-    assert states()[KINDS[-1]][1] == State()
+    last = states()[KINDS[-1]][1]
+    assert replace(last, key=1, third_key=1, preshared=1) == State()
 
 
 def test_every_state_is_one_that_a_real_up_takes() -> None:
@@ -38,7 +40,7 @@ def test_the_third_site_comes_and_goes_and_the_other_two_stay() -> None:
     assert set(states()["removed"][1].bundles()) == {FROM, TO}
 
 
-@pytest.mark.parametrize("kind", ["added", "changed", "rules", "removed"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "nothing"])
 def test_each_change_concerns_the_sites_between_which_packets_are_counted(kind: Kind) -> None:
     before, after = states()[kind]
     assert before.bundles()[FROM] != after.bundles()[FROM]
@@ -84,3 +86,15 @@ def test_every_way_makes_every_change_that_it_can_make() -> None:
 def test_the_program_on_the_hosts_is_the_endpoints_own() -> None:
     assert helper().startswith("#!/bin/sh\n")
     assert helper().endswith('main "$@"\n')
+
+
+@pytest.mark.parametrize(("kind", "own"), [("third key", {THIRD}), ("key", {FROM}), ("preshared keys", set())])
+def test_a_change_of_keys_is_those_keys_and_nothing_else(kind: Kind, own: set[str]) -> None:
+    before, after = (state.bundles() for state in states()[kind])
+    for site in (FROM, TO, THIRD):
+        new, old = (set(conf(bundles[site].text).splitlines()) for bundles in (after, before))
+        changed_keys = {line.partition(" = ")[0] for line in new - old}
+        if kind == "preshared keys":
+            assert changed_keys == {"PresharedKey"}
+        else:
+            assert changed_keys == ({"PrivateKey"} if site in own else {"PublicKey"})

@@ -1,6 +1,6 @@
 """The faults that a single host meets: what the user sees, what the host does, what to do, and which tests say so.
 
-Written before the tests; `table()` is what docs/operations.md shows.
+`table()` is what docs/operations.md shows.
 """
 
 from dataclasses import dataclass

@@ -30,3 +30,7 @@ def test_the_table_has_a_row_for_each_fault_and_no_empty_cell() -> None:
     rows = table().splitlines()[2:]
     assert len(rows) == len(FAULTS) == len({each.fault for each in FAULTS})
     assert all(row.count(" | ") == 3 and "|  |" not in row for row in rows)
+
+
+def test_the_documents_have_the_table_as_it_is() -> None:
+    assert table() in (FOLDER.parents[1] / "docs" / "operations.md").read_text()
