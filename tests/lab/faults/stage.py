@@ -174,14 +174,14 @@ class Stage(Environment):
             ' echo "$generation 1" >wg0.new; mv wg0.new wg0.due',
         )
 
-    def wait_until_live(self, site: str, generation: str) -> None:
+    def wait_until_live(self, site: str, generation: str, within: float = PATIENCE) -> None:
         """Returns when this is live on the site's host ("none": no interface), and no time runs any more."""
 
         def settled() -> bool:
             status = self.status(site)
             return status["live"] == generation and "goes back" not in status
 
-        wait_for(settled, f"{generation} to be live at {site}", within=PATIENCE)
+        wait_for(settled, f"{generation} to be live at {site}", within=within)
 
     def move(self, site: str, new: str) -> None:
         """The site's host has another address, for the internet and in the config."""
