@@ -26,12 +26,14 @@ SHORT = {
     "first": {"ams-install-during", "nyc-install-begun", "nyc-apply-during", "ams-confirm-before", "nyc-confirm-after"},
     "change": {"ams-apply-after", "nyc-confirm-during"},
     "removal": {"nyc-remove-during", "ams-apply-during", "ams-confirm-begun"},
+    "keys": {"ams-apply-before", "ams-confirm-after", "nyc-confirm-during"},
     "renaming": {"ams-remove-after", "nyc-install-before"},
 }
 STEPS: dict[str, tuple[tuple[str, Step], ...]] = {
     "first": both("install", "apply", "confirm"),
     "change": both("apply", "confirm"),
     "removal": (("nyc", "remove"), ("ams", "apply"), ("ams", "confirm")),
+    "keys": both("apply", "confirm"),
     "renaming": both("remove", "install", "apply", "confirm"),
 }
 
@@ -81,6 +83,20 @@ def test_after_a_change_that_was_killed_one_more_up_is_enough(set_stage: SetStag
     stage.turn_round()
     stage.run_killed(stop)
     assert_one_up_is_enough(stage)
+
+
+@pytest.mark.parametrize("stop", stops("keys"))
+def test_after_a_change_of_keys_that_was_killed_one_more_up_is_enough(set_stage: SetStage, stop: Stop) -> None:
+    stage = set_stage(pair())
+    stage.up()
+    before = stage.on("nyc", "wg show wg0 public-key; wg show wg0 preshared-keys | cut -f 2")
+    stage.config["sites"]["nyc"]["key_generation"] = 2
+    stage.config["mesh"]["preshared_generation"] = 2
+    stage.write()
+    stage.run_killed(stop)
+    assert_one_up_is_enough(stage)
+    after = stage.on("nyc", "wg show wg0 public-key; wg show wg0 preshared-keys | cut -f 2")
+    assert set(before.split()).isdisjoint(after.split())
 
 
 @pytest.mark.parametrize("stop", stops("removal"))
