@@ -169,7 +169,9 @@ class Deployment:
     def engine_environment(self) -> dict[str, str]:
         """The variables that the engine gets beside those of this process."""
         return {
-            "PULUMI_BACKEND_URL": f"file://{self.state}",
+            # Without the file that the engine would write beside each of its files: not in one step, so that an engine
+            # that is killed meanwhile leaves an empty one, and no other can read the state (gocloud.dev, fileblob).
+            "PULUMI_BACKEND_URL": f"file://{self.state}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": "lab",
             **ENGINE_ENVIRONMENT,
             # Also for the Automation API's own look at the version, which would log into the user's folder.

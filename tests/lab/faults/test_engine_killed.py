@@ -69,6 +69,21 @@ def test_the_warning_of_pending_operations_goes_by_a_refresh_that_dials_nobody(s
     assert stage.up().warnings == ()
 
 
+def test_the_engine_writes_nothing_beside_its_state_that_a_kill_could_leave_empty(set_stage: SetStage) -> None:
+    """What it would write there, emptied, makes the state unreadable for as long as it is there."""
+    stage = set_stage(pair())
+    stage.up()
+    assert not [*stage.deployment.state.rglob("*.attrs")]
+    [state] = stage.deployment.state.rglob(f"stacks/*/{stage.deployment.stack}.json")
+    beside = state.with_name(f"{state.name}.attrs")
+    beside.touch()
+    failure = stage.run().failure
+    assert failure is not None
+    assert "failed to load checkpoint: EOF" in failure
+    beside.unlink()
+    assert stage.up().nothing_changed
+
+
 @pytest.mark.parametrize("stop", stops("first"))
 def test_after_a_first_up_that_was_killed_one_more_is_enough(set_stage: SetStage, stop: Stop) -> None:
     stage = set_stage(pair())
