@@ -53,11 +53,13 @@ class Commands:
     def remove(self) -> str:
         """Takes everything of ours off the host, if it is still this site's.
 
-        A site that was renamed is there under its new name by the time that the old one is removed.
+        A site that was renamed is there under its new name by the time that the old one is removed. What an engine
+        that was killed has left at work may have removed everything before this one begins, the helper with it.
         """
         # Root asks whether it is there: the user may not be able to look into the folder.
-        program = f"test ! -x {HELPER} || exec timeout -k 90 120 {HELPER} remove {self.interface} {self.site}"
-        return f"{_AS_ROOT} sh -c '{program}'"
+        program = f"timeout -k 90 120 {HELPER} remove {self.interface} {self.site}"
+        gone = f"{{ status=$?; test ! -e {HELPER} || exit $status; }}"
+        return f"{_AS_ROOT} sh -c 'test ! -x {HELPER} || {program} || {gone}'"
 
     def script(self, text: str, seconds: int, within: int) -> str:
         """Runs a script of ours with the interface and `within` as its arguments, for `seconds` at most."""

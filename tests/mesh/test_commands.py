@@ -129,3 +129,15 @@ def test_remove_is_for_this_site_and_does_nothing_where_there_is_no_helper(progr
     assert said(programs, NYC.remove, 1000) == ["sudo -n"]
     here = NYC.remove.replace(HELPER, "/bin/sh")
     assert said(programs, here, 0) == ["timeout -k 90 120 /bin/sh remove wg0 nyc", "the text on stdin"]
+
+
+def test_remove_fails_with_the_helpers_own_status_unless_the_helper_is_gone_by_then(
+    programs: Path, tmp_path: Path
+) -> None:
+    helper = tmp_path / "helper"
+    command = NYC.remove.replace(HELPER, str(helper))
+    environment = {"PATH": f"{programs}:/usr/bin:/bin", "AM": "0"}
+    for ends, status in (("exit 71", 71), (f"rm {helper}; exit 127", 0)):
+        helper.touch(mode=0o755)
+        (programs / "timeout").write_text(f"#!/bin/sh\n{ends}\n")
+        assert subprocess.run(["sh", "-c", command], env=environment, check=False, input="").returncode == status
