@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 .SUFFIXES:
-.PHONY: help up down test test-long bench engine venv lint checks format requirements
+.PHONY: help up down status shell test test-long bench engine venv lint checks format requirements
 
 python := .venv/bin/python
 # Runs a command as root and leaves its files to the owner of the checkout, whether it succeeds or not.
@@ -20,6 +20,12 @@ up: ## start the sample network in namespaces, bring it up, show who reaches who
 
 down: ## take down what `make up` started, without a trace (root)
 	$(call owned,tools/bootstrap down)
+
+status: ## ask the hosts of the lab that `make up` left running how they are (root)
+	@$(python) -m lab meshctl status --stack $(or $(STACK),dev)
+
+shell: ## a shell on one of its hosts: make shell host=nyc (root)
+	@$(python) -m lab shell --stack $(or $(STACK),dev) $(or $(host),$(error name a site: make shell host=nyc))
 
 test: ## every check and every test, the lab's included (root)
 	@tools/bootstrap lab test

@@ -1,4 +1,4 @@
-"""`python -m lab up [STACK]` and `python -m lab down [--all]`: what `make up` and `make down` run."""
+"""`python -m lab up|down|meshctl|shell`: what `make up`, `make down`, `make status` and `make shell` run."""
 
 import argparse
 import os
@@ -7,6 +7,7 @@ import sys
 from lab.bringup import down, main_console, up
 from lab.namespaces import LabError
 from lab.toolchain import ToolchainError
+from lab.visiting import meshctl, shell
 from mesh.config.faults import ConfigError, report
 
 ROOT_NEEDED = (
@@ -22,6 +23,13 @@ def main() -> int:
     verbs.add_parser("up", help="bring it up and probe every pair").add_argument("stack", nargs="?", default="dev")
     end = verbs.add_parser("down", help="end it; nothing is left")
     end.add_argument("--all", action="store_true", help="end the labs of other checkouts too")
+    ask = verbs.add_parser("meshctl", help="run a verb of meshctl that asks hosts, where its operator is")
+    ask.add_argument("verb_there", metavar="VERB", choices=("status", "verify"))
+    visit = verbs.add_parser("shell", help="a shell on a site's host, or one command there")
+    visit.add_argument("site")
+    for visitor in (ask, visit):
+        visitor.add_argument("--stack", default="dev")
+        visitor.add_argument("words", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
     if os.geteuid() != 0:
         print(ROOT_NEEDED, file=sys.stderr)
@@ -31,6 +39,10 @@ def main() -> int:
         if arguments.verb == "down":
             down(console, everything=arguments.all)
             return 0
+        if arguments.verb == "meshctl":
+            return meshctl(arguments.stack, arguments.verb_there, arguments.words)
+        if arguments.verb == "shell":
+            return shell(arguments.stack, arguments.site, arguments.words)
         return 0 if up(arguments.stack, console) else 1
     except ConfigError as error:
         print(f"Pulumi.{arguments.stack}.yaml: {report(error.faults)}", file=sys.stderr)

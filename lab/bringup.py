@@ -51,7 +51,8 @@ def up(stack: str, console: Console) -> bool:
     say(console, "engine", f"Pulumi {tools.version}, {tools.origin}")
     world = _world_in_turn(mesh, screen, console)
     try:
-        deployment = Deployment(world, stack, tools.root)
+        # As the operations page has it: a site that is down holds up no other.
+        deployment = Deployment(world, stack, tools.root, environment={"PULUMI_CONTINUE_ON_ERROR": "true"})
         outcome = _deploy(deployment, tools, screen, console)
         if outcome.failure is not None:
             _tell_failure(world, outcome, console)
@@ -154,7 +155,7 @@ def _deploy(deployment: Deployment, tools: Engine, screen: Screen, console: Cons
             screen.say("  up       interrupted: the engine ends what is under way; once more ends it at once")
         if event["kind"] == "done" and event["type"] == COMMAND and event["operation"] != "same":
             commands.add(event["name"])
-        screen.progress(f"  up       {len(commands)} commands done ({elapsed(time.monotonic() - start)})")
+        screen.progress(f"  up       under way: {len(commands)} commands done ({elapsed(time.monotonic() - start)})")
 
     outcome = deployment.run("up", follow)
     if outcome.failure is None:

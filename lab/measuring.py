@@ -45,7 +45,7 @@ def measure(
     results: dict[int, Result] = {}
     with _answering(world, wanted) as arrived:
         for what, numbers, seconds in (("granted", granted, within), ("denied", denied, 0.0)):
-            progress(f"{len(numbers)} {what} probes")
+            progress(f"under way: {len(numbers)} that are {what}")
             found = _send(world, [(wanted[number], tags[number]) for number in numbers], seconds, wait)
             results |= zip(numbers, found, strict=True)
     for number in denied:
