@@ -17,6 +17,8 @@ LOGIN_SECONDS = 15.0
 _KEEPALIVE_SECONDS = 10
 # Far more than any of our commands says.
 LONGEST_ANSWER = 1 << 20
+# Of a sentence in which a host says what failed; our program's are shorter.
+_LONGEST_SENTENCE = 1500
 # A server that has too many logins under way hangs up on some (sshd_config(5), MaxStartups): these are tried again.
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 1.0
@@ -44,7 +46,7 @@ class Answer:
         if self.status == 0:
             return None
         said = [line for line in printable(self.stderr).splitlines() if line.strip()]
-        sentence = said[-1].strip().removeprefix("wireguard-mesh: ") if said else ""
+        sentence = said[-1].strip().removeprefix("wireguard-mesh: ")[:_LONGEST_SENTENCE] if said else ""
         return f"exit status {self.status}: {sentence}" if sentence else f"exit status {self.status}"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cli.fleet import Answer, HostRef, hosts, run_all
+from cli.ssh import printable
 from cli.verdict import Finding, Seen, of_hosts, of_pairs, of_probes, read
 from mesh import bundle
 from mesh.commands import Commands
@@ -126,7 +127,7 @@ def _seen(answer: Answer | str, now: int) -> Seen | str:
     if answer.failure is not None:
         return f"could not be asked: {answer.failure}"
     try:
-        return read(answer.stdout, now)
+        return read(printable(answer.stdout), now)
     except ValueError as error:
         return f"could not be asked: {error}; 'pulumi up' brings its program up to date"
 

@@ -63,6 +63,7 @@ def test_a_failed_command_is_told_by_its_status_and_last_sentence() -> None:
     assert answer.failure == "exit status 75: another  [31mrun is at work"
     assert Answer(0, "", "noise").failure is None
     assert Answer(3, "", "").failure == "exit status 3"
+    assert len(Answer(3, "", "x" * 100_000).failure or "") < 2000
 
 
 def test_a_command_that_does_not_end_or_says_too_much_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -224,6 +224,16 @@ def test_a_paused_site_is_left_out_and_said_to_be(fleet: Fleet, capsys: pytest.C
     assert fleet["asked"]["ams"][1] == ""
 
 
+def test_what_a_terminal_would_obey_is_not_handed_on(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    told = said("ams").replace("drift: none", "drift: \x1b[2Jgone").replace("0 silent", "0 untried \x1b[2Jno bash")
+    fleet["answers"]["ams"] = Answer(0, told, "")
+    assert run(["verify"]) == 1
+    out, err = capsys.readouterr()
+    assert "is not as it was applied:  [2Jgone" in out
+    assert "could not be tried: [2Jno bash" in out
+    assert "\x1b" not in out + err
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
