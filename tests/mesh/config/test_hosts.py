@@ -135,7 +135,7 @@ TABLE: list[Row] = [
         {"sites.nyc.adopt": True, "sites.ams.colo.adopt": "yes"},
         [
             "sites.nyc.adopt: unknown key; known here: address, endpoint, listen_port, mtu, dns, private_key, colo,"
-            " aws, digitalocean, networks",
+            " aws, digitalocean, networks, ...",
             "sites.ams.colo.adopt: expected true or false, found the text 'yes'",
         ],
     ),
