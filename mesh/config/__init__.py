@@ -7,9 +7,10 @@ from typing import TypeVar
 
 from mesh.assertions import broken
 from mesh.config.checks import check_all
+from mesh.config.colo import ColoPart, ProxyPart, SshPart
 from mesh.config.draft import draft, position
 from mesh.config.faults import ConfigError, place, report, without_pasted
-from mesh.config.schema import ColoPart, ProbePart, ProxyPart, SitePart, SshPart, StackPart
+from mesh.config.schema import ProbePart, SitePart, StackPart
 from mesh.config.selectors import Selection
 from mesh.config.stackfile import section_of
 from mesh.config.values import is_private

@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable, Hashable, Iterator
 
 from mesh.config import addresses, advertised, clouds, grants, operators, overlaps, probes, resolvers, returns
+from mesh.config.colo import ColoPart, ProxyPart
 from mesh.config.draft import Draft
 from mesh.config.faults import Found, Loc, place
-from mesh.config.schema import CLOUDS, ColoPart, NetworkPart, ProxyPart, SitePart
+from mesh.config.schema import CLOUDS, NetworkPart, SitePart
 from mesh.config.selectors import Selection, check_groups, check_name
 from mesh.model import IPNetwork
 

@@ -7,9 +7,10 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from mesh.config.advertised import own_and_known
+from mesh.config.colo import ColoPart, SshPart
 from mesh.config.draft import Draft
 from mesh.config.faults import Found, Loc, listed
-from mesh.config.schema import ColoPart, GrantPart, SitePart, SshPart
+from mesh.config.schema import GrantPart, SitePart
 from mesh.config.selectors import Selection, sites_by_version
 from mesh.model import IPNetwork, Service
 

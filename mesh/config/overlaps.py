@@ -8,9 +8,9 @@ from itertools import chain
 from typing import Literal, TypeAlias
 
 from mesh.config.advertised import own_and_known
+from mesh.config.colo import ProxyPart
 from mesh.config.draft import Draft
 from mesh.config.faults import Found, Loc, place
-from mesh.config.schema import ProxyPart
 from mesh.config.values import is_private
 from mesh.model import IPNetwork
 
