@@ -7,7 +7,6 @@ import pytest
 
 from tests.lab.conftest import Start
 from tests.lab.environment import Environment, pair
-from tests.lab.meshctl import meshctl
 
 pytestmark = pytest.mark.lab
 
@@ -21,7 +20,7 @@ LOOK = "{ iptables-save; ip6tables-save; } | grep -v '^[:#]'; wg show wg0 allowe
 
 def sites(environment: Environment, status: int) -> dict[str, dict[str, Any]]:
     """By name what is told of each site; the exit status has to be that one."""
-    done = meshctl(environment, "status", "--json")
+    done = environment.deployment.meshctl("status", "--json")
     assert (done.returncode, done.stderr) == (status, ""), done.stdout
     return {site["site"]: site for site in json.loads(done.stdout)["sites"]}
 
@@ -37,7 +36,7 @@ def test_a_hand_edit_is_seen_from_afar_until_it_is_mended_and_a_silent_host_is_n
         (peer,) = told["host"]["peers"]
         assert peer["handshake_age"] is not None
         assert peer["received"] > 0
-    said = meshctl(environment, "status")
+    said = environment.deployment.meshctl("status")
     assert (said.returncode, said.stderr) == (0, "")
     assert said.stdout.endswith("test: 2 sites, all as they should be\n")
 
@@ -51,7 +50,7 @@ def test_a_hand_edit_is_seen_from_afar_until_it_is_mended_and_a_silent_host_is_n
         "drift: address 10.9.9.9/32 is not ours",
         "drift: peer nyc differs: allowed IPs",
     ]
-    said = meshctl(environment, "status")
+    said = environment.deployment.meshctl("status")
     assert said.returncode == 1
     assert "ams: drift: peer nyc differs: allowed IPs\n" in said.stdout
     assert said.stdout.endswith("test: 1 of 2 sites is not as it should be\n")
