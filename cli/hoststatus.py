@@ -29,7 +29,8 @@ class HostStatus:
 
     `goes_back_in` is in seconds, where what is live has still to be confirmed. `backend` is `kernel`, `wireguard-go`,
     or empty where the interface is not up. `drift` has a sentence for each difference. `clock` is the host's, in
-    seconds.
+    seconds. `handover` are the peers that are taken by two keys. `adopted` is where the file is kept that was there
+    before the host was taken over, and what of it could not be undone; None where there was none.
     """
 
     confirmed: str | None
@@ -40,6 +41,8 @@ class HostStatus:
     peers: tuple[PeerStatus, ...]
     drift: tuple[str, ...]
     clock: int
+    handover: tuple[str, ...] = ()
+    adopted: str | None = None
 
 
 def parse(text: str) -> HostStatus:
@@ -69,6 +72,8 @@ def parse(text: str) -> HostStatus:
         peers=tuple(peers),
         drift=() if drift == ["none"] else tuple(drift),
         clock=int(values["clock"]),
+        handover=tuple(values.get("handover", "").replace(",", " ").split()),
+        adopted=values.get("adopted"),
     )
 
 

@@ -34,8 +34,11 @@ until_it_answers() { # SITE ADDRESS
 }
 
 outdated() { # of the peers that answered, is the session of any older than what changed? Clocks are read to a second.
+    # One that still has its old key, whose turn has not come, is not waited for.
     awk -v results="$work/results" '
         BEGIN { while ((getline line <results) > 0) { split(line, word, " "); if (word[1] == "answered") ok[word[2] ":"] } }
+        $1 == "handover:" { for (i = 2; i <= NF; i++) { sub(/,$/, "", $i); two[$i ":"] } }
+        $1 == "peer" && $2 in two && /handshake never/ { next }
         $1 == "peer" && $2 in ok && match($0, /changed [0-9]+ s ago/) {
             changed = substr($0, RSTART + 8, RLENGTH - 8) + 0
             if (!match($0, /handshake [0-9]+ s ago/) || substr($0, RSTART + 10, RLENGTH - 10) + 0 > changed + 1) old = 1

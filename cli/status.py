@@ -44,9 +44,16 @@ class SiteState:
         """What is worth knowing, and no fault."""
         if self.host is None:
             return (f"paused; {self.reason}",) if self.paused else ()
-        if abs(self.ahead) < _SKEW_SECONDS:
-            return ()
-        return (f"its clock is {age(abs(self.ahead))} {'ahead of' if self.ahead > 0 else 'behind'} ours",)
+        return tuple(self._told(self.host))
+
+    def _told(self, host: HostStatus) -> Iterable[str]:
+        if host.handover:
+            yield f"takes {', '.join(host.handover)} by an old key and a new one"
+        _, _, left = (host.adopted or "").partition("; ")
+        if left:
+            yield f"of what was set up by hand there, not all was undone: {left}"
+        if abs(self.ahead) >= _SKEW_SECONDS:
+            yield f"its clock is {age(abs(self.ahead))} {'ahead of' if self.ahead > 0 else 'behind'} ours"
 
 
 def survey(stack: str, directory: Path, progress: Callable[[str], None] = lambda _: None) -> tuple[SiteState, ...]:
@@ -57,11 +64,13 @@ def survey(stack: str, directory: Path, progress: Callable[[str], None] = lambda
 
     def done(site: str) -> None:
         heard[site] = int(time.time())
-        progress(f"{len(heard)} of {len(known)} hosts have answered")
+        progress(f"{len(heard)} of {len(asked)} hosts have answered")
 
-    progress(f"asks {len(known)} hosts")
+    # The others were paused from the first: there is nothing to ask for.
+    asked = [host for host in known if host.interface]
+    progress(f"asks {len(asked)} hosts")
     answers = asyncio.run(
-        run_all(known, lambda host: Commands(host.interface, host.site).status, seconds=_SECONDS, done=done)
+        run_all(asked, lambda host: Commands(host.interface, host.site).status, seconds=_SECONDS, done=done)
     )
     return states(known, answers, heard)
 
@@ -70,7 +79,8 @@ def states(
     known: Sequence[HostRef], answers: Mapping[str, Answer | str], heard: Mapping[str, int]
 ) -> tuple[SiteState, ...]:
     """The sites by what their hosts answered, and when, by our clock in seconds."""
-    return tuple(_state(host, answers[host.site], heard[host.site]) for host in known)
+    never = "nothing was ever done on its host"
+    return tuple(_state(host, answers.get(host.site, never), heard.get(host.site, 0)) for host in known)
 
 
 def _state(host: HostRef, answer: Answer | str, heard: int) -> SiteState:

@@ -140,6 +140,11 @@ def of_pairs(mesh: Mesh, seen: Mapping[str, Seen]) -> Iterator[Finding]:
 
 def _outdated(here: Seen, peer: str) -> str | None:
     known = _peer(here.after, peer)
+    if peer in here.after.handover and known is not None and known.handshake_age is None:
+        return (
+            "it answers by the key that it had, and has not changed to its new one yet; run 'pulumi up', which goes on"
+            " with that, or set the number back"
+        )
     if known is None or known.handshake_age is None:
         return "it answers, and there has been no handshake: does something else answer at its address?"
     if known.changed_age is None or known.handshake_age <= known.changed_age + 1:  # both are rounded

@@ -16,6 +16,8 @@ peers: 2
 forwarding: in place
 rules.v4: b1bb05a8b7718fb3 in place
 clock: 1795447212
+handover: ams, nyc
+adopted: /etc/wireguard/wg0.conf.adopted; line 9 failed (exit status 1)
 peer ams: handshake 12 s ago, changed long ago, received 1024, sent 2048
 peer use1-b: handshake never, changed 3 s ago, received 0, sent 148
 drift: peer ams differs: allowed IPs, keepalive
@@ -34,6 +36,8 @@ def test_each_line_is_read() -> None:
         peers=(PeerStatus("ams", 12, None, 1024, 2048), PeerStatus("use1-b", None, 3, 0, 148)),
         drift=("peer ams differs: allowed IPs, keepalive", "route fd20::/64 missing"),
         clock=1795447212,
+        handover=("ams", "nyc"),
+        adopted="/etc/wireguard/wg0.conf.adopted; line 9 failed (exit status 1)",
     )
 
 

@@ -111,6 +111,28 @@ def test_a_clock_that_differs_is_worth_a_remark_and_no_fault(ahead: int, remarks
     assert (state.faults, state.remarks, state.ahead) == ((), remarks, ahead)
 
 
+def test_a_handover_and_what_an_adoption_left_behind_are_remarks_and_no_faults() -> None:
+    two = one(changed("clock: ", "handover: nyc, sfo\nadopted: /etc/wireguard/wg0.conf.adopted\nclock: "))
+    assert (two.faults, two.remarks) == ((), ("takes nyc, sfo by an old key and a new one",))
+    left = one(changed("clock: ", "adopted: /etc/wireguard/wg0.conf.adopted; line 9 failed (exit status 1)\nclock: "))
+    assert left.faults == ()
+    assert left.remarks == ("of what was set up by hand there, not all was undone: line 9 failed (exit status 1)",)
+
+
+def test_a_host_that_was_paused_before_anything_was_done_there_is_not_asked(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def run_all(hosts: object, *_: object, **__: object) -> Mapping[str, Answer | str]:
+        assert hosts == []
+        return {}
+
+    monkeypatch.setattr(status, "run_all", run_all)
+    never = replace(PAUSED, interface="", generation=None)
+    monkeypatch.setattr(status, "hosts", lambda stack, where: (never,))
+    assert run(["status"]) == 0
+    assert "ams: paused; nothing was ever done on its host" in capsys.readouterr().out
+
+
 def test_what_a_terminal_would_obey_is_not_handed_on() -> None:
     (fault,) = one(changed("drift: none", "drift: \x1b[2Jgone")).faults
     assert "\x1b" not in fault

@@ -71,6 +71,16 @@ def test_an_answer_counts_only_with_a_handshake_that_is_newer_than_the_change(
     assert [text.startswith("ams and nyc: it answers") for text in told] == [True] * fault
 
 
+def test_a_peer_that_has_not_changed_to_its_new_key_yet_is_told_so(mesh: Mesh) -> None:
+    ams = seen("ams", nyc=peer("nyc", handshake_age=None))
+    (told,) = judged(mesh, ams=replace(ams, after=replace(ams.after, handover=("nyc",))))
+    assert told.startswith("ams and nyc: it answers by the key that it had, and has not changed to its new one yet")
+    changed = seen("ams", nyc=peer("nyc", handshake_age=5, changed_age=60))
+    assert judged(mesh, ams=replace(changed, after=replace(changed.after, handover=("nyc",)))) == []
+    (other,) = judged(mesh, ams=replace(ams, after=replace(ams.after, handover=("fra",))))
+    assert "does something else answer" in other
+
+
 CASES = [
     ("neither hears the other", 0, 0, None, "neither hears the other, so UDP to 192.0.2.11:51820 is filtered"),
     ("one hears, the other does not", 0, 148, None, "nyc hears ams, but what it sends back does not arrive; UDP port"),

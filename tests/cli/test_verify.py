@@ -103,6 +103,18 @@ def test_a_session_that_is_older_than_the_change_is_waited_for(host: Path) -> No
     done = on(host, "dash", "peer nyc 10.99.0.1\n")
     assert "handshake 4 s ago" in done.stdout.split("@after")[1]
     assert (host / "helper.n").read_text().strip() == "5"
+    # One that has not changed to its new key yet is not waited for: it may take until the next `up`.
+    never = STATUS.replace("PEER", "nyc").replace(
+        "handshake 5 s ago, changed long ago", "handshake never, changed 3 s ago"
+    )
+    (host / "helper.say").write_text(never)
+    (host / "helper.n").write_text("0")
+    on(host, "dash", "peer nyc 10.99.0.1\n")
+    assert int((host / "helper.n").read_text()) > 2
+    (host / "helper.say").write_text(never.replace("clock:", "handover: ams, nyc\nclock:"))
+    (host / "helper.n").write_text("0")
+    on(host, "dash", "peer nyc 10.99.0.1\n")
+    assert (host / "helper.n").read_text().strip() == "2"
     # One that does not answer is not waited for: there is no session to come.
     (host / "helper.n").write_text("0")
     on(host, "dash", "peer nyc 10.99.0.7\n")

@@ -1,5 +1,6 @@
 """A site's key and all preshared keys change by a number in the config, in one `up`, while flows go on."""
 
+import json
 import re
 
 import pytest
@@ -100,6 +101,13 @@ def test_a_change_that_is_taken_back_gives_the_key_back(start: Start) -> None:
     environment.on("ams", REFUSE_SSH)
     rotate(environment, "nyc", 2)
     failing(environment)
+    # Half-way everybody still answers, by nyc's old key; who looks is told so, and does not wait for the new one.
+    said = environment.deployment.meshctl("verify", "--json")
+    found = json.loads(said.stdout)
+    waits = {one["site"] for one in found["findings"] if "has not changed to its new one yet" in one["reason"]}
+    assert (said.returncode, waits) == (1, {"fra", "sfo"}), found
+    assert "something else" not in said.stdout
+    assert found["seconds"] < 100
     rotate(environment, "nyc", 1)
     with pings(environment, *WITH_NYC) as flows:
         environment.up()
