@@ -90,6 +90,11 @@ def _peer(status: HostStatus, site: str) -> PeerStatus | None:
     return next((peer for peer in status.peers if peer.site == site), None)
 
 
+def _mended(interface: str, where: str) -> str:
+    """The way out where a host differs from what it was given: an `up` that changes nothing there dials nobody."""
+    return f"run 'pulumi up', or, where that changes nothing, 'wireguard-mesh rollback {interface}' {where}"
+
+
 def of_hosts(hosts: Sequence[HostRef], seen: Mapping[str, Seen]) -> Iterator[Finding]:
     """Whether each host runs what the last `up` confirmed on it, and nothing else."""
     for host in hosts:
@@ -103,15 +108,18 @@ def of_hosts(hosts: Sequence[HostRef], seen: Mapping[str, Seen]) -> Iterator[Fin
             yield Finding(
                 host.site,
                 None,
-                f"{has} confirmed there, and the state says {host.generation[:12]}; run 'pulumi up'",
+                f"{has} confirmed there, and the state says {host.generation[:12]}; run 'pulumi up', or, where that"
+                " changes nothing, raise the site's reapply first",
             )
         if status.live is None:
             yield Finding(host.site, None, f"{host.interface} is down; 'wg-quick up {host.interface}' on the host")
         elif status.goes_back_in is not None:
-            yield Finding(host.site, None, f"a change waits to be confirmed, for {status.goes_back_in} s more")
+            yield Finding(host.site, None, f"a change waits to be confirmed, for {max(status.goes_back_in, 0)} s more")
         elif status.live != status.confirmed:
             yield Finding(
-                host.site, None, "what is live is not what is confirmed; run 'wireguard-mesh rollback' on the host"
+                host.site,
+                None,
+                f"what is live is not what is confirmed; run 'wireguard-mesh rollback {host.interface}' on the host",
             )
         for drift in status.drift:
             yield Finding(host.site, None, f"is not as it was applied: {drift}")
@@ -130,7 +138,7 @@ def of_pairs(mesh: Mesh, seen: Mapping[str, Seen]) -> Iterator[Finding]:
         silent = [side for side in sides if not seen[side[0].name].answers(side[1])]
         if silent:
             here, there = silent[0]
-            yield Finding(here.name, there.name, _silence(here, there, seen))
+            yield Finding(here.name, there.name, _silence(mesh, here, there, seen))
             continue
         for here, there in sides:
             if reason := _outdated(seen[here.name], there.name):
@@ -156,10 +164,10 @@ def _outdated(here: Seen, peer: str) -> str | None:
     )
 
 
-def _silence(here: Site, there: Site, seen: Mapping[str, Seen]) -> str:
+def _silence(mesh: Mesh, here: Site, there: Site, seen: Mapping[str, Seen]) -> str:
     """Why a peer does not answer: what the evidence of both sides leaves of the possible causes."""
     mine, theirs = seen[here.name], seen.get(there.name)
-    keys = _keys(here, there, mine, theirs)
+    keys = _keys(mesh, here, there, mine, theirs)
     if keys:
         return keys
     clock = _clock(here, there, seen)
@@ -184,7 +192,8 @@ def _silence(here: Site, there: Site, seen: Mapping[str, Seen]) -> str:
         )
     if session and _session(theirs, here.name):
         return "there is a session, but no answer to a ping: another firewall on one of them, or a wrong route"
-    return f"they hear each other, and agree on no session: their preshared keys differ; run 'pulumi up'{clock}"
+    mended = _mended(mesh.interface, "on both")
+    return f"they hear each other, and agree on no session: their preshared keys differ; {mended}{clock}"
 
 
 def _session(seen: Seen, peer: str) -> bool:
@@ -192,16 +201,17 @@ def _session(seen: Seen, peer: str) -> bool:
     return known is not None and known.handshake_age is not None and known.handshake_age < _SESSION_SECONDS
 
 
-def _keys(here: Site, there: Site, mine: Seen, theirs: Seen | None) -> str | None:
+def _keys(mesh: Mesh, here: Site, there: Site, mine: Seen, theirs: Seen | None) -> str | None:
     """Where one side knows the other by another public key than it has, or not at all."""
     for site, peer, knows, has in ((here, there, mine, theirs), (there, here, theirs, mine)):
         if knows is None or knows.after.live is None:
             continue
+        mended = _mended(mesh.interface, f"on {site.name}")
         key = knows.keys.get(str(peer.addresses[0]))
         if key is None:
-            return f"no handshake: {site.name} has no peer with the address of {peer.name}; run 'pulumi up'"
+            return f"no handshake: {site.name} has no peer with the address of {peer.name}; {mended}"
         if has is not None and has.own_key and key != has.own_key:
-            return f"no handshake: {site.name} has another public key for {peer.name} than its own; run 'pulumi up'"
+            return f"no handshake: {site.name} has another public key for {peer.name} than its own; {mended}"
     return None
 
 

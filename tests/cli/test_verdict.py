@@ -81,12 +81,13 @@ def test_a_peer_that_has_not_changed_to_its_new_key_yet_is_told_so(mesh: Mesh) -
     assert "does something else answer" in other
 
 
+MENDED = "run 'pulumi up', or, where that changes nothing, 'wireguard-mesh rollback wg0'"
 CASES = [
     ("neither hears the other", 0, 0, None, "neither hears the other, so UDP to 192.0.2.11:51820 is filtered"),
     ("one hears, the other does not", 0, 148, None, "nyc hears ams, but what it sends back does not arrive; UDP port"),
     ("the other way round", 148, 0, None, "ams hears nyc, but what it sends back does not arrive; UDP port"),
-    ("both hear, and agree on nothing", 148, 148, None, "their preshared keys differ"),
-    ("a session that is over", 148, 148, 200, "their preshared keys differ"),
+    ("both hear, and agree on nothing", 148, 148, None, f"their preshared keys differ; {MENDED} on both"),
+    ("a session that is over", 148, 148, 200, f"their preshared keys differ; {MENDED} on both"),
     ("a session, and no answer", 148, 148, 20, "there is a session, but no answer to a ping"),
 ]
 
@@ -109,11 +110,11 @@ def test_a_wrong_public_key_is_told_at_the_side_that_has_it(mesh: Mesh) -> None:
     nyc = seen("nyc", False, **silent("ams"))
     hosts = {"ams": seen("ams", False, **silent("nyc")), "nyc": replace(nyc, keys={**nyc.keys, "10.99.0.2": "other"})}
     assert judged(mesh, **hosts) == [
-        "ams and nyc: no handshake: nyc has another public key for ams than its own; run 'pulumi up'"
+        f"ams and nyc: no handshake: nyc has another public key for ams than its own; {MENDED} on nyc"
     ]
     hosts["nyc"] = replace(nyc, keys={"10.99.0.3": "key of fra"})
     assert judged(mesh, **hosts) == [
-        "ams and nyc: no handshake: nyc has no peer with the address of ams; run 'pulumi up'"
+        f"ams and nyc: no handshake: nyc has no peer with the address of ams; {MENDED} on nyc"
     ]
 
 
@@ -155,11 +156,12 @@ def host(site: str, generation: str | None = GENERATION) -> HostRef:
         ({}, []),
         ({"confirmed": "b" * 64, "live": "b" * 64}, [f"{'b' * 12} is confirmed there, and the state says"]),
         ({"confirmed": None}, ["nothing is confirmed there, and the state says", "what is live is not what"]),
-        ({"live": "unknown"}, ["what is live is not what is confirmed"]),
+        ({"live": "unknown"}, ["what is live is not what is confirmed; run 'wireguard-mesh rollback wg0'"]),
+        ({"live": "b" * 64, "goes_back_in": -1}, ["a change waits to be confirmed, for 0 s more"]),
         ({"live": "b" * 64, "goes_back_in": 7}, ["a change waits to be confirmed, for 7 s more"]),
         ({"drift": ("route 10.0.0.0/8 missing",)}, ["is not as it was applied: route 10.0.0.0/8 missing"]),
     ],
-    ids=["well", "another generation", "none", "live is unknown", "to be confirmed", "drift"],
+    ids=["well", "another generation", "none", "live is unknown", "overdue", "to be confirmed", "drift"],
 )
 def test_a_host_runs_what_the_state_says_and_nothing_else(status: dict[str, Any], told: list[str]) -> None:
     one = replace(seen("nyc"), after=replace(FULL, **status))
