@@ -64,7 +64,8 @@ class Endpoint(pulumi.ComponentResource):
     def finish(self, others: Sequence["Endpoint"], again: pulumi.ResourceHookBinding) -> None:
         """Has the host confirm, once all `others` are ready for it. `again` says when one that failed is repeated.
 
-        Others are waited for only where the host has keys to change: otherwise a dead one would hold up everybody.
+        Others are waited for only where the host has keys to change: otherwise a dead one would hold up everybody. A
+        preview waits for nobody: what others will answer is not known then, and would look like a change here.
         """
         generation = self._bundle.apply(_generation)
 
@@ -78,7 +79,9 @@ class Endpoint(pulumi.ComponentResource):
             "confirm",
             connection=self._machine.connection,
             create=self._commands.confirm,
-            stdin=pulumi.Output.all(generation, self.config.stdout).apply(in_time),
+            stdin=generation
+            if pulumi.runtime.is_dry_run()
+            else pulumi.Output.all(generation, self.config.stdout).apply(in_time),
             depends_on=[self.config],
             replace_with=[self.host],
             hooks=again,

@@ -138,9 +138,9 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     return recording(monkeypatch)
 
 
-def recording(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+def recording(monkeypatch: pytest.MonkeyPatch, *, preview: bool = False) -> Recorder:
     """A recorder in the engine's place, with nothing in it."""
     made = Recorder()
-    pulumi.runtime.set_mocks(made, project="wireguard-mesh", stack="test", monitor=Monitor(made))
+    pulumi.runtime.set_mocks(made, project="wireguard-mesh", stack="test", monitor=Monitor(made), preview=preview)
     monkeypatch.setattr(pulumi.runtime.settings.SETTINGS, "callbacks", made)
     return made

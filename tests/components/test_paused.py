@@ -58,12 +58,15 @@ def test_a_key_s_generation_and_the_one_before_are_kept(recorder: Recorder) -> N
     assert sorted(recorder.names(STASH)) == ["ams-key-1", "nyc-key-2", "nyc-key-3", "preshared-1", "preshared-2"]
 
 
-@pytest.mark.parametrize("waiting", [False, True])
+@pytest.mark.parametrize(
+    ("said_so", "preview"), [(False, False), (True, False), (True, True)], ids=["no keys", "keys", "keys, previewed"]
+)
 def test_a_confirm_waits_for_the_other_sites_only_where_keys_change_with_it(
-    monkeypatch: pytest.MonkeyPatch, waiting: bool
+    monkeypatch: pytest.MonkeyPatch, said_so: bool, preview: bool
 ) -> None:
-    said = {"nyc-config": "applied 0123: private key changes with the confirm" if waiting else "applied 0123"}
-    recorder = recording(monkeypatch)
+    waiting = said_so and not preview
+    said = {"nyc-config": "applied 0123: private key changes with the confirm" if said_so else "applied 0123"}
+    recorder = recording(monkeypatch, preview=preview)
     answered = recorder.new_resource
 
     def answering(args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, object]]:
@@ -73,6 +76,7 @@ def test_a_confirm_waits_for_the_other_sites_only_where_keys_change_with_it(
     monkeypatch.setattr(recorder, "new_resource", answering)
     run(mesh(NYC, AMS, site(3, "sfo")))
     others = {f"{name}-{each}" for name in ("ams", "sfo") for each in ("config", "confirm")}
-    assert recorder.after("nyc-confirm") >= (others if waiting else {"nyc-config"})
+    assert recorder.after("nyc-confirm") >= {"nyc-config", *(others if waiting else ())}
+    assert recorder.inputs("nyc-confirm")["stdin"] == recorder.inputs("nyc-config")["stdin"].split()[3]
     assert waiting or recorder.after("nyc-confirm").isdisjoint(others)
     assert recorder.after("ams-confirm").isdisjoint({"nyc-confirm", "sfo-confirm"})

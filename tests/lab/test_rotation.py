@@ -67,6 +67,11 @@ def test_a_site_s_key_and_then_all_preshared_keys_change(start: Start) -> None:
     assert environment.probe().as_granted
     assert environment.up().nothing_changed
 
+    # That keys changed is over: a preview tells of those that change now, and of nobody else.
+    environment.config["access"].append({"from": "fra.lan", "to": "nyc.virbr0", "ports": "tcp/22"})
+    environment.write()
+    assert environment.deployment.run("preview").changes.get("update") == 4
+
 
 def test_where_a_peer_cannot_learn_of_the_key_it_does_not_change_and_the_next_up_goes_on(start: Start) -> None:
     environment = start(sample(), environment={"PULUMI_CONTINUE_ON_ERROR": "true"})
