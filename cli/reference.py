@@ -39,8 +39,8 @@ program checks the same before it touches anything.
   WireGuard from what every other site of the mesh sends from; its networks lie in its VPC.
 - `meshctl check` warns of a grant that another one contains, of `return_route` beside `masquerade`, of `operators` that
   are the whole internet, of a colo without `sends_from` and without a fixed public address in a mesh with machines in
-  clouds, of `adopt` without a `private_key`, and of more firewall rules or routes than the cloud of a site takes by
-  default. These are no faults.
+  clouds, of a site that is `paused`, of `adopt` without a `private_key`, and of more firewall rules or routes than the
+  cloud of a site takes by default. These are no faults.
 - Hosts at addresses and names kept for documentation are a fault. In the sample, the stack `dev`, `meshctl check` only
   notes them, since the lab takes them; a real `pulumi up` refuses them there as well.
 """
