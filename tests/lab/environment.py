@@ -25,6 +25,8 @@ from mesh.config.stackfile import read_stack_file
 from mesh.model import Mesh
 
 STACK = "test"
+# On a host; with -D in place of -I it ends.
+REFUSE_SSH = "iptables -I INPUT -p tcp --dport 22 -j REJECT --reject-with tcp-reset"
 
 
 class Environment:

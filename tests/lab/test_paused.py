@@ -3,11 +3,10 @@
 import pytest
 
 from tests.lab.conftest import Start
-from tests.lab.environment import Environment, pair, sample
+from tests.lab.environment import REFUSE_SSH, Environment, pair, sample
 
 pytestmark = pytest.mark.lab
 
-REFUSE_SSH = "iptables -I INPUT -p tcp --dport 22 -j REJECT --reject-with tcp-reset"
 DIALS = "iptables -nvxL INPUT | awk '/dpt:22/ { print $1 }'"
 STATUS = "wireguard-mesh status wg0 | grep -E '^(confirmed|staged|live|drift)'"
 

@@ -7,7 +7,7 @@ import pytest
 
 from lab.deployment import Outcome
 from tests.lab.conftest import Start
-from tests.lab.environment import Environment, sample
+from tests.lab.environment import REFUSE_SSH, Environment, sample
 from tests.lab.pings import INTERVAL, pings
 
 pytestmark = pytest.mark.lab
@@ -16,7 +16,6 @@ ADDRESSES = {"nyc": "10.99.0.1", "ams": "10.99.0.2", "sfo": "10.99.0.3", "fra": 
 WITH_NYC = [("ams", ADDRESSES["nyc"]), ("nyc", ADDRESSES["sfo"])]
 OTHERS = [("fra", ADDRESSES["ams"]), ("sfo", ADDRESSES["fra"])]
 MOST_SECONDS = 0.1
-REFUSE_SSH = "iptables -I INPUT -p tcp --dport 22 -j REJECT --reject-with tcp-reset"
 
 
 def public_key(environment: Environment, site: str) -> str:

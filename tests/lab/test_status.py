@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.lab.conftest import Start
-from tests.lab.environment import Environment, pair
+from tests.lab.environment import REFUSE_SSH, Environment, pair
 
 pytestmark = pytest.mark.lab
 
@@ -57,7 +57,7 @@ def test_a_hand_edit_is_seen_from_afar_until_it_is_mended_and_a_silent_host_is_n
     environment.on("ams", "wireguard-mesh rollback wg0")
     assert sites(environment, 0)["ams"]["faults"] == []
 
-    environment.on("nyc", "iptables -I INPUT -p tcp --dport 22 -j REJECT --reject-with tcp-reset")
+    environment.on("nyc", REFUSE_SSH)
     silent = sites(environment, 1)
     assert silent["ams"]["faults"] == []
     assert silent["nyc"]["reachable"] is False

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.lab.conftest import Start
-from tests.lab.environment import Environment, pair, sample
+from tests.lab.environment import REFUSE_SSH, Environment, pair, sample
 
 pytestmark = pytest.mark.lab
 
@@ -133,7 +133,7 @@ def test_a_granted_port_that_is_blocked_and_a_denied_one_that_is_open_are_named(
 def test_a_host_that_cannot_be_asked_is_named_and_the_other_side_tells_of_the_tunnel(start: Start) -> None:
     environment = start(pair())
     environment.up()
-    environment.on("nyc", "iptables -w -I INPUT -p tcp --dport 22 -j REJECT --reject-with tcp-reset")
+    environment.on("nyc", REFUSE_SSH)
     said = verify(environment, "--within", "3")
     assert said.status == 1
     (unreached,) = said.told
