@@ -22,7 +22,7 @@ down: ## take down what `make up` started, without a trace (root)
 	$(call owned,tools/bootstrap down)
 
 status: ## ask the hosts of the lab that `make up` left running how they are (root)
-	@$(python) -m lab meshctl status --stack $(or $(STACK),dev)
+	@$(python) -m lab meshctl --stack $(or $(STACK),dev) status
 
 shell: ## a shell on one of its hosts: make shell host=nyc (root)
 	@$(python) -m lab shell --stack $(or $(STACK),dev) $(or $(host),$(error name a site: make shell host=nyc))

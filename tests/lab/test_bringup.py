@@ -193,3 +193,30 @@ def test_down_leaves_a_lab_that_a_process_uses_and_says_which(base: Path) -> Non
     assert registry.staying(base) == [NAME]
     claim.end()
     assert not base.exists()
+
+
+LOOK = """
+import sys
+from pathlib import Path
+from lab import registry, visiting
+from lab.__main__ import main
+registry.BASE = Path(sys.argv.pop(1))
+name = sys.argv.pop(1)
+visiting.identity = lambda: name
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("words", [("shell", "nyc"), ("meshctl", "status")])
+def test_who_looks_into_a_lab_that_does_not_run_is_told_how_to_start_it(base: Path, words: tuple[str, str]) -> None:
+    argv = [sys.executable, "-c", LOOK, str(base), NAME, *words]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=CHECKOUT)
+    assert (done.returncode, done.stderr) == (1, "no lab of this checkout runs; start it: make up\n")
+
+
+def test_who_looks_into_a_lab_of_another_mesh_is_told(base: Path) -> None:
+    build(NAME)
+    argv = [sys.executable, "-c", LOOK, str(base), NAME, "shell", "nyc"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=CHECKOUT)
+    assert done.returncode == 1
+    assert "is not that of Pulumi.dev.yaml as it is now; bring it up: make up" in done.stderr
