@@ -46,7 +46,11 @@ converge() { # CONF GENERATION: the live state becomes this one; what is right a
         brought_up=1
     fi
     summary "$1" "$2" | note
-    [ -z "$brought_up" ] || resume_handover "$1"
+    if [ -n "$brought_up" ]; then
+        resume_handover "$1"
+    elif [ -z "$looking" ] && handing_over; then
+        stay
+    fi
 }
 
 take_down() {
@@ -66,6 +70,7 @@ go_back() { # to what is confirmed, or to nothing
     : >"$work/reason"
     if [ -f "$dir/confirmed" ]; then
         back="went back to $(cut -c 1-12 "$dir/confirmed")"
+        keep_known
         attempt_step converge "$conf" "$(cat "$dir/confirmed")"
     else
         back="$(taken_down took), since nothing was confirmed"

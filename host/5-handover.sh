@@ -11,6 +11,7 @@ note_handover() { # CONF: the peers that it gives another key, in $dir/handover:
                 if (word[1] == "#") site = word[2]
                 if (word[1] == "PublicKey" && site != "") { key_of[site] = word[3]; site = "" }
             }
+            close(file) # both may be one
         }
         BEGIN {
             while ((getline line < have) > 0) { split(line, word, " "); owns[word[1]] = word[2] != "(none)" }
@@ -33,6 +34,11 @@ note_handover() { # CONF: the peers that it gives another key, in $dir/handover:
     fi
 }
 
+keep_known() { # before going back: a key that a peer uses stays, though it be neither the confirmed one nor the next
+    attempt note_handover "$conf" 2>/dev/null # where that cannot be written, the rest goes back
+    : >"$work/reason"
+}
+
 handing_over() { [ -s "$dir/handover" ]; }
 
 resume_at_boot() { # by whoever starts the interface then
@@ -47,12 +53,14 @@ resume_handover() { # CONF: after the interface was brought up from a file, whic
     stay
 }
 
-follow_keys() { # what was heard of since the last look gets the allowed IPs; false where nothing moves. Sets $heard.
-    now=$(wg show "$iface" latest-handshakes 2>/dev/null) || now=
-    [ "$now" != "$heard" ] || return 1
+follow_keys() { # what was heard of last gets the allowed IPs; false where nothing moves. Sets $heard.
+    now=$(timeout 5 wg show "$iface" latest-handshakes 2>/dev/null | sort)
+    # Also where nothing was heard of since the last look: a run may have set the peers by what it had read before that.
+    [ "$now" != "$heard" ] || [ -n "$again" ] || return 1
+    again=
     moves=$({
         printf '%s\n-\n%s\n-\n' "$heard" "$now"
-        wg show "$iface" allowed-ips 2>/dev/null || :
+        timeout 5 wg show "$iface" allowed-ips 2>/dev/null || :
     } | awk -v noted="$dir/handover" '
         $1 == "-" { part++; next }
         !part { before[$1] = $2; next }
@@ -71,7 +79,7 @@ follow_keys() { # what was heard of since the last look gets the allowed IPs; fa
         }')
     heard=$now
     [ -n "$moves" ] || return 1
-    while read -r key prefixes; do wg set "$iface" peer "$key" allowed-ips "$prefixes" 2>/dev/null || :; done <<MOVES
+    while read -r key prefixes; do timeout 5 wg set "$iface" peer "$key" allowed-ips "$prefixes" 2>/dev/null || :; done <<MOVES
 $moves
 MOVES
 }

@@ -43,7 +43,7 @@ watch() { # the process that stays: one for each interface, until there is nothi
     flock -n 8 || exit 0
     heard='' since='' pairs=''
     while
-        busy='' pause=1 rounds=1
+        busy='' pause=1 rounds=1 again=1
         if due; then busy=1 && watch_time; fi
         if handing_over; then busy=1 && watch_keys; fi
         [ -n "$busy" ]
@@ -62,7 +62,7 @@ watch_time() {
         mv "$run.watched.new" "$run.watched"
     }
     # By a process of its own, since this one stays. Another run may be at work, which will confirm, or give more time.
-    [ "$left" -gt 0 ] || $program undo "$iface" 8>&- || :
+    [ "$left" -gt 0 ] || timeout -k 90 120 $program undo "$iface" 8>&- || :
 }
 
 watch_keys() { # closely as long as another site's turn is near; a key that is not used any more is given up at last
@@ -71,7 +71,7 @@ watch_keys() { # closely as long as another site's turn is near; a key that is n
     passed=$(($(ticks) - since))
     if [ "$passed" -lt 300 ]; then pause=0.02 rounds=40; else pause=0.1 rounds=10; fi
     if [ "$passed" -gt $((600 + within)) ]; then
-        $program retire "$iface" 8>&- || :
+        timeout -k 90 120 $program retire "$iface" 8>&- || :
         since=
     fi
 }

@@ -102,6 +102,7 @@ rollback() {
     settle
     disarm
     if [ -f "$dir/confirmed" ]; then
+        keep_known
         attempt_step converge "$conf" "$(cat "$dir/confirmed")"
         [ "$result" = 0 ] || exit 71
         attempt_write "$sysctl" keep_forwarding

@@ -44,7 +44,7 @@ main() {
         [ "${WIREGUARD_MESH_LOCKED:-}" = "$iface" ] || alone=1
         begin
         forwarding "$3"
-        [ -z "$alone" ] || resume_at_boot
+        [ -z "$alone" ] || attempt_step resume_at_boot # wg-quick takes the interface away where this fails
         ;;
     unload:2)
         begin
