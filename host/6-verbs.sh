@@ -19,11 +19,10 @@ apply() {
         arm "$generation"
     else
         file=$conf
-        disarm
     fi
     attempt_step converge "$file" "$generation"
     [ "$result" = 0 ] || exit 71
-    [ "$file" = "$conf" ] || arm "$generation" # the time runs from here
+    if [ "$file" = "$conf" ]; then disarm; else arm "$generation"; fi # the time runs from here
     changing=
     prune
     answer applied "$generation"
@@ -100,17 +99,18 @@ confirm() {
 rollback() {
     begin
     settle
-    disarm
     if [ -f "$dir/confirmed" ]; then
         keep_known
         attempt_step converge "$conf" "$(cat "$dir/confirmed")"
         [ "$result" = 0 ] || exit 71
+        disarm
         attempt_write "$sysctl" keep_forwarding
         answer "rolled back to" "$(cat "$dir/confirmed")"
     elif [ -d "$dir" ]; then
         said=$(taken_down take)
         attempt_step take_down
         [ "$result" = 0 ] || exit 71
+        disarm
         echo "nothing was ever confirmed: $said"
     else
         echo "nothing of ours on this host"
