@@ -206,16 +206,44 @@ forward_no_more() { # what earlier rules needed and those in $work/forwarding do
     done
     # The last change is undone first.
     awk '{ line[NR] = $0 } END { for (i = NR; i > 0; i--) print line[i] }' "$run/forwarding" >"$work/recorded"
+    needed_by_others >"$work/needed"
+    : >"$work/heirs"
     while read -r setting value before; do
         grep -q "^$setting " "$work/forwarding" && continue
-        if [ "$(content "$setting")" = "$value" ]; then
+        heir=$(awk -v setting="$setting" '
+            $2 == setting || setting ~ /accept_ra$/ && $2 ~ /ipv6\/conf\/all\/forwarding$/ { print $1; exit }' "$work/needed")
+        if [ -n "$heir" ]; then # whose end will undo it
+            grep -qs "^$setting " "${run%/*}/$heir/forwarding" ||
+                echo "$setting $value $before" >>"${run%/*}/$heir/forwarding"
+            echo "$heir" >>"$work/heirs"
+        elif [ "$(content "$setting")" = "$value" ]; then
             echo "$before" >"$setting"
             changed "forwarding changed"
         fi
         awk -v setting="$setting" '$1 != setting' "$run/forwarding" >"$work/left"
         cp "$work/left" "$run/forwarding"
     done <"$work/recorded"
+    # shellcheck disable=SC2013 # words are wanted
+    for heir in $(sort -u "$work/heirs"); do attempt on_behalf "$heir" keep_forwarding 2>/dev/null; done
 }
+
+needed_by_others() { # "interface file value" lines of the other interfaces of ours on this host
+    for other in /etc/wireguard/*.d/rules; do
+        name=${other%.d/rules}
+        name=${name##*/}
+        if [ "$name" = "$iface" ] || [ ! -d "${run%/*}/$name" ] || ! ip link show dev "$name" >/dev/null 2>&1; then continue; fi
+        on_behalf "$name" all_settings | sed "s/^/$name /"
+    done
+}
+
+on_behalf() { # INTERFACE COMMAND...: of another one of ours; only in a subshell
+    iface=$1 dir=/etc/wireguard/$1.d conf=/etc/wireguard/$1.conf run=${run%/*}/$1
+    staged=$dir/staged/$1.conf sysctl=/etc/sysctl.d/60-wireguard-mesh-$1.conf
+    shift
+    "$@"
+}
+
+all_settings() { for id in $(content "$conf" | loaded_by) $(content "$staged" | loaded_by); do forwarding_settings "$id"; done; }
 
 keep_forwarding() { # of a LAN interface that appears only after wg-quick has run at boot: udev or the boot sets it
     forwarding_settings "$(loaded_by "$conf")" |
