@@ -69,10 +69,10 @@ watch_keys() { # closely as long as another site's turn is near; a key that is n
     [ "$pairs" = "$(cat "$dir/handover")" ] || since=
     pairs=$(content "$dir/handover") since=${since:-$(ticks)}
     passed=$(($(ticks) - since))
-    if [ "$passed" -lt 300 ]; then pause=0.02 rounds=40; else pause=0.1 rounds=10; fi
+    if [ "$passed" -lt 300 ]; then pause=0.02 rounds=40; else pause=0.05 rounds=20; fi
     if [ "$passed" -gt $((600 + within)) ]; then
         timeout -k 90 120 $program retire "$iface" 8>&- || :
-        since=
+        since=$(($(ticks) - 300))
     fi
 }
 

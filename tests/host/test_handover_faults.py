@@ -14,6 +14,14 @@ def reboot(host: Host) -> None:
     host.sh(f"pkill -KILL -f '{WATCHES}' || :; wg-quick down wg0; rm -rf /run/wireguard-mesh; wg-quick up wg0")
 
 
+def later(host: Host, quarters: int) -> None:
+    """So many quarters of an hour later, by the clock that runs from the boot on."""
+    host.sh(
+        "umount /proc/uptime 2>/dev/null || :;"
+        f" echo $(($(cut -d . -f 1 /proc/uptime) + {900 * quarters})).0 >/run/up; mount --bind /run/up /proc/uptime"
+    )
+
+
 def test_a_key_that_is_heard_of_while_a_run_sets_the_peers_keeps_its_allowed_ips(
     trio: dict[str, Host], keys: Keys
 ) -> None:
@@ -88,6 +96,29 @@ def test_a_handover_that_nobody_watches_any_more_is_watched_again_after_the_next
     ams.answer("rollback")
     trio["nyc"].answer("confirm", stdin=bundle.generation)
     ams.sh(HAS_PREFIXES.format(new.of("nyc").public_key()))
+
+
+def test_a_key_is_given_up_in_time_by_who_watches_and_not_before_the_peer_has_changed_it(
+    trio: dict[str, Host], keys: Keys
+) -> None:
+    joined(trio, keys)
+    new, ams = renewed(keys, "nyc"), trio["ams"]
+    old_key, new_key = keys.of("nyc").public_key(), new.of("nyc").public_key()
+    ams.answer("apply", stdin=new.bundle(MESH, "ams").text)
+    ams.run(HELPER, "retire", "wg0")
+    assert {old_key, new_key} <= set(peers(ams)), "nothing of a change that may still be confirmed is given up"
+    bundle = prepared(trio, keys, new)
+    ams.run("sh", "-c", f"cat >{HELPER}; chmod 755 {HELPER}",
+            stdin=ams.read(HELPER).replace("retire() {", "retire() { echo asked >>/run/retire.calls;", 1))  # fmt: skip
+    later(ams, 1)
+    ams.sh("until [ -s /run/retire.calls ]; do sleep 0.1; done")
+    trio["nyc"].answer("confirm", stdin=bundle.generation)
+    ams.sh(HAS_PREFIXES.format(new_key))
+    assert old_key in peers(ams)
+    later(ams, 2)
+    ams.sh(f"while wg show wg0 peers | grep -qF {old_key}; do sleep 0.1; done")
+    assert new_key in peers(ams)
+    ams.sh(f"while pgrep -f '{WATCHES}' >/dev/null; do sleep 0.1; done")
 
 
 def test_going_back_from_a_third_key_leaves_the_peer_the_one_that_it_uses(trio: dict[str, Host], keys: Keys) -> None:
