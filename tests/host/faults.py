@@ -143,9 +143,11 @@ FAULTS = (
         f"{_TIMER}test_a_clock_that_is_set_while_the_time_runs_neither_ends_nor_prolongs_it",
         f"{_TIMER}test_a_confirm_over_a_clock_that_was_set_is_in_time",
     )),
-    Fault("the process that watches the time killed", "nothing goes back by itself", "runs what was applied",
+    Fault("the process that watches the time killed", "nothing goes back by itself",
+          "runs what was applied; a peer that changes its key is not followed",
           f"`wireguard-mesh rollback wg0`, or {UP}", (
         f"{_TIMER}test_a_timer_whose_process_is_killed_leaves_a_late_confirm_and_a_rollback",
+        "test_handover_faults.py::test_a_handover_that_nobody_watches_any_more_is_watched_again_after_the_next_run",
     )),
     Fault("peers dead at `confirm`", "nothing; `exited with status 71` for those that answered before", BACK,
           "what the message says", (
