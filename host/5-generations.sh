@@ -97,7 +97,8 @@ stage() {
         unstage
     elif [ "$(content "$dir/staged/generation")" != "$generation" ] || ! cmp -s "$work/new/conf" "$staged"; then
         mkdir -p "$dir/staged"
-        rm -f "$dir/staged/generation"
+        rm -f "$dir/staged/generation" "$dir/staged/adopt"
+        [ -z "$adopt" ] || : >"$dir/staged/adopt"
         replace "$work/new/conf" "$staged"
         sha256sum <"$staged" >"$work/digest"
         replace "$work/digest" "$dir/staged/digest"

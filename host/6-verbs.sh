@@ -65,8 +65,12 @@ confirm() {
     read -r told || [ -n "$told" ] || die 65 "no generation on stdin"
     settle
     if [ "$(content "$dir/staged/generation")" = "$told" ]; then
+        if [ "$(live)" != "$told" ]; then # gone back or rebooted meanwhile, and perhaps set up by hand
+            [ ! -f "$dir/staged/adopt" ] || adopt=1
+            check_by_hand "$staged"
+        fi
         changing=confirm
-        if [ "$(live)" != "$told" ]; then # gone back or rebooted meanwhile
+        if [ "$(live)" != "$told" ]; then
             attempt_step before_change
             [ "$result" = 0 ] || exit 71
             arm "$told"

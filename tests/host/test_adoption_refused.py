@@ -147,3 +147,21 @@ def test_a_peer_that_answered_before_and_does_not_afterwards_takes_the_host_back
         " brought wg0 back to what was set up by hand, since nothing was confirmed\n"
     )
     assert live(nyc) == before
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_late_confirm_takes_over_what_was_set_up_meanwhile_only_where_that_was_asked_for(
+    nyc: Host, keys: Keys, asked: bool
+) -> None:
+    bundle = bundles(keys, adopting() if asked else between(NYC, AMS))["nyc"]
+    nyc.answer("apply", stdin=bundle.text)
+    nyc.answer("rollback")
+    bring_up(nyc, by_hand(keys, EXPOSING))
+    before = live(nyc)
+    done = nyc.helper("confirm", stdin=bundle.generation)
+    assert (done.returncode, done.stdout) == (75 if asked else LACKING, "")
+    if asked:
+        assert nyc.answer("confirm", stdin=bundle.generation).startswith(f"confirmed {bundle.generation[:12]}")
+    else:
+        assert f"{CONF} was not written by us" in done.stderr
+        assert live(nyc) == before
