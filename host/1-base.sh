@@ -9,8 +9,8 @@
 #   status IFACE          says what is confirmed, staged and live, and what differs from it; changes nothing
 #   rollback IFACE        makes what is confirmed live again
 #   remove IFACE [SITE]   takes away all of the above, and nothing else; nothing at all where it is another site's by now
-#   watch IFACE [SECONDS], undo IFACE, retire IFACE   left behind by apply: goes back when the time is over, and has a
-#                         peer's two keys while it changes them
+#   watch IFACE [SECONDS], undo IFACE, retire IFACE [SECONDS]   left behind by apply: goes back when the time is over,
+#                         and has a peer's two keys while it changes them
 #   load IFACE RULES, forward IFACE RULES, unload IFACE       called by wg-quick (PreUp, PostUp, PostDown)
 #
 # Exit status: 0 done (status: said, whatever differs); 64 wrong usage; 65 bad bundle, nothing touched; 69 something is missing on this host, nothing

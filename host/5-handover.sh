@@ -84,21 +84,40 @@ $moves
 MOVES
 }
 
-retire() { # keys that nobody uses any more: the configuration names the other, and that one has the allowed IPs
-    begin
-    settle
-    if [ -f "$staged" ] || ! is_up || ! handing_over; then return; fi
-    ask wg show "$iface" allowed-ips >"$work/have"
-    awk -v have="$work/have" -v conf="$conf" -v left="$work/left" '
+note_unused() { # the keys of which the configuration names the other, which is the one in use, and since when; false
+    # where none of them is to be given up yet: after ten minutes, or the time for a confirm where that is more
+    timeout 5 wg show "$iface" allowed-ips 2>/dev/null | awk -v known="$run.unused" -v pairs="$dir/handover" \
+        -v conf="$conf" -v now="$(ticks)" -v long="$((within > 600 ? within : 600))" '
         BEGIN {
-            printf "" >left
-            while ((getline line < have) > 0) { split(line, word, " "); owns[word[1]] = word[2] != "(none)" }
+            while ((getline line < known) > 0) { split(line, word, " "); since[word[1]] = word[2] }
             while ((getline line < conf) > 0) { split(line, word, " "); if (word[1] == "PublicKey") named[word[3]] }
         }
-        $1 in named && owns[$1] { print $2; next }
-        $2 in named && owns[$2] { print $1; next }
-        { print >left }' "$dir/handover" >"$work/retired"
+        { owns[$1] = $2 != "(none)" }
+        function note(key, other) {
+            if (!(other in named) || !owns[other]) return
+            if (!(key in since) || since[key] > now) since[key] = now # of before the last boot
+            print key, since[key]
+            if (now - since[key] > long) found = 1
+        }
+        END {
+            while ((getline line < pairs) > 0) { split(line, word, " "); note(word[1], word[2]); note(word[2], word[1]) }
+            exit !found
+        }' >"$run.unused.new" || {
+        mv "$run.unused.new" "$run.unused"
+        return 1
+    }
+    mv "$run.unused.new" "$run.unused"
+}
+
+retire() { # keys that nobody has used for long enough: each by itself, whatever other peers do meanwhile
+    begin
+    settle
+    if [ -f "$staged" ] || ! is_up || ! handing_over || ! note_unused; then return; fi
+    awk -v now="$(ticks)" -v long="$((within > 600 ? within : 600))" 'now - $2 > long { print $1 }' "$run.unused" >"$work/retired"
     while read -r key; do run wg set "$iface" peer "$key" remove; done <"$work/retired"
+    awk -v retired="$work/retired" '
+        BEGIN { while ((getline key < retired) > 0) gone[key] }
+        !($1 in gone) && !($2 in gone)' "$dir/handover" >"$work/left"
     if [ -s "$work/left" ]; then replace "$work/left" "$dir/handover"; else rm -f "$dir/handover"; fi
 }
 

@@ -53,7 +53,7 @@ watch() { # the process that stays: one for each interface, until there is nothi
             if [ "$rounds" -gt 1 ] && follow_keys; then since=$(ticks); fi
         done
     done
-    rm -f "$run.watched"
+    rm -f "$run.watched" "$run.unused"
 }
 
 watch_time() {
@@ -68,12 +68,8 @@ watch_time() {
 watch_keys() { # closely as long as another site's turn is near; a key that is not used any more is given up at last
     [ "$pairs" = "$(cat "$dir/handover")" ] || since=
     pairs=$(content "$dir/handover") since=${since:-$(ticks)}
-    passed=$(($(ticks) - since))
-    if [ "$passed" -lt 300 ]; then pause=0.02 rounds=40; else pause=0.05 rounds=20; fi
-    if [ "$passed" -gt $((600 + within)) ]; then
-        timeout -k 90 120 $program retire "$iface" 8>&- || :
-        since=$(($(ticks) - 300))
-    fi
+    if [ $(($(ticks) - since)) -lt 300 ]; then pause=0.02 rounds=40; else pause=0.05 rounds=20; fi
+    if [ ! -f "$staged" ] && note_unused; then timeout -k 90 120 $program retire "$iface" "$within" 8>&- || :; fi
 }
 
 undo() { # of what was due; it stays staged, for the next confirm to make it live again

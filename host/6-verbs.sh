@@ -158,7 +158,7 @@ clear_away() { # the lock last, since another run may begin from there on
     done
     rm -rf "$run"
     [ -n "$others" ] || set -- $program # without which nobody finishes what is left
-    rm -f "$@" "$run.watched" "$run.watch" "$run.lock"
+    rm -f "$@" "$run.unused" "$run.watched" "$run.watch" "$run.lock"
     rmdir "${run%/*}" 2>/dev/null || :
 }
 

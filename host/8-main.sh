@@ -19,21 +19,18 @@ main() {
         [ "$3" = adopt ] || die 64 "install takes no '$3'"
         install_here adopt
         ;;
-    apply:2 | apply:3 | confirm:2 | confirm:3 | watch:2 | watch:3)
+    apply:2 | apply:3 | confirm:2 | confirm:3 | watch:2 | watch:3 | undo:2 | retire:2 | retire:3)
         within=${3:-120}
         case $within in
         *[!0-9]* | ????? | 0*) die 64 "no number of seconds: $within" ;;
         esac
+        case $1 in undo | retire) patience=0 ;; esac # who watches asks again
         "$1"
         ;;
     status:2) show_status ;;
     rollback:2) rollback ;;
     remove:2) remove '' ;;
     remove:3) remove "$3" ;;
-    undo:2 | retire:2)
-        patience=0 # who watches asks again
-        "$1"
-        ;;
     load:3)
         begin
         rm -f "$run/applied"
