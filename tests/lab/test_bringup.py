@@ -195,6 +195,15 @@ def test_down_leaves_a_lab_that_a_process_uses_and_says_which(base: Path) -> Non
     assert not base.exists()
 
 
+def test_a_paused_site_is_not_probed_and_the_others_are() -> None:
+    mesh = pair()
+    everybody = {str(site) for site in mesh.sites}
+    wanted = bringup.expected(mesh, lay_out(mesh))
+    assert {str(probe.source.site) for probe in wanted} == everybody
+    paused = replace(mesh, sites=(replace(mesh.sites[0], paused=True), *mesh.sites[1:]))
+    assert bringup.expected(paused, lay_out(paused)) == []
+
+
 LOOK = """
 import sys
 from pathlib import Path
