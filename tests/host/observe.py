@@ -54,9 +54,14 @@ def state(host: Host) -> dict[str, object]:
     }
 
 
+def unwatched(host: Host) -> None:
+    """Waits until nobody there waits for a confirm, or follows a peer's keys, any more."""
+    host.sh("while pgrep -f '[w]ireguard-mesh watch ' >/dev/null; do sleep 0.1; done")
+
+
 def traces(host: Host) -> str:
     """What could be left of us anywhere on the host, once nobody there waits for a confirm any more."""
-    host.sh("while pgrep -f '[w]ireguard-mesh watch ' >/dev/null; do sleep 0.1; done")
+    unwatched(host)
     return filled_tables(host) + host.sh(
         "ip -o link | cut -d: -f2; ip route; ip rule; ip -6 route | grep -v ^fe80 || :;"
         "find /etc/wireguard /etc/systemd /etc/init.d /etc/sysctl.d /usr/local/*bin /run"

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from tests.host.observe import Ping, peers, state
+from tests.host.observe import Ping, peers, state, unwatched
 from tests.host.scratch import HELPER, Host
 from tests.host.sites import AMS, NYC, SFO, Keys, between, settle
 from tests.host.test_status_drift import drift
@@ -29,6 +29,7 @@ def test_nothing_is_changed_by_a_look(nyc: Host, keys: Keys) -> None:
     settle(nyc, keys.bundle(between(NYC, AMS), "nyc"))
     nyc.sh("iptables -F FORWARD; ip addr add 10.9.8.7/32 dev wg0; wg set wg0 listen-port 99; iptables -I INPUT -i lo")
     nyc.run("ping", "-c", "1", "127.0.0.1")
+    unwatched(nyc)
     counters = nyc.sh("iptables-save -c | grep -v ^#")
     before = state(nyc), nyc.sh(EVERYTHING), nyc.sh("ls -l --time-style=full-iso /run/wireguard-mesh/wg0")
     assert len(drift(nyc)) > 1
