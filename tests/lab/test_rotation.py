@@ -15,7 +15,8 @@ pytestmark = pytest.mark.lab
 ADDRESSES = {"nyc": "10.99.0.1", "ams": "10.99.0.2", "sfo": "10.99.0.3", "fra": "10.99.0.4"}
 WITH_NYC = [("ams", ADDRESSES["nyc"]), ("nyc", ADDRESSES["sfo"])]
 OTHERS = [("fra", ADDRESSES["ams"]), ("sfo", ADDRESSES["fra"])]
-MOST_SECONDS = 0.1
+# How little it is, `make bench` measures; without a handover it is fifteen seconds.
+MOST_SECONDS = 2
 
 
 def public_key(environment: Environment, site: str) -> str:
