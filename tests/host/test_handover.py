@@ -12,7 +12,7 @@ from tests.host.scratch import Host
 from tests.host.sites import AMS, NYC, SFO, Keys, between, settle
 
 MESH = between(NYC, AMS, SFO)
-# Of pings at intervals of 10 ms. How few they are is measured by `make bench`; without a handover it is fifteen seconds.
+# Of pings at 10 ms. How few they are is measured by `make bench`; without a handover it is fifteen seconds.
 MOST_LOST = 200
 HAS_PREFIXES = "until wg show wg0 allowed-ips | grep -F {} | grep -q /32; do sleep 0.02; done"
 
