@@ -1,5 +1,6 @@
 """Where meshctl prints to: colours for people at a terminal, and plain lines for everybody else."""
 
+import json
 import sys
 
 from rich.console import Console
@@ -15,3 +16,12 @@ def console(*, stderr: bool = False) -> Console:
 def complain(text: str) -> None:
     """Says on stderr why there is no answer."""
     console(stderr=True).print(Text.assemble(("meshctl: ", "bold red"), text))
+
+
+def unanswered(error: Exception, *, as_json: bool) -> int:
+    """Says why a question has no answer, on stdout as JSON and otherwise on stderr; gives the exit status for that."""
+    if as_json:
+        console().print(json.dumps({"error": str(error)}, indent=2))
+    else:
+        complain(str(error))
+    return 2

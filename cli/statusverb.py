@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from rich.text import Text
 
 from cli.check import NoStackFileError
-from cli.console import complain, console
+from cli.console import console, unanswered
 from cli.explain import only_stack_file
 from cli.fleet import FleetError
 from cli.hoststatus import PeerStatus
@@ -47,11 +47,7 @@ def status_command(
         with console(stderr=True).status("") as shown:
             sites = survey(stack or name, directory, shown.update)
     except (NoStackFileError, FleetError) as error:
-        if as_json:
-            console().print(json.dumps({"error": str(error)}, indent=2))
-        else:
-            complain(str(error))
-        return 2
+        return unanswered(error, as_json=as_json)
     if as_json:
         console().print(json.dumps(data(name, sites), indent=2))
     else:

@@ -9,7 +9,7 @@ from cyclopts.validators import Number
 from rich.text import Text
 
 from cli.check import NoStackFileError, check
-from cli.console import complain, console
+from cli.console import console, unanswered
 from cli.explain import only_stack_file
 from cli.fleet import FleetError
 from cli.verify import Verified, data, verify
@@ -48,11 +48,7 @@ def verify_command(
         with console(stderr=True).status("") as shown:
             found = verify(mesh, stack or name, directory, within, shown.update)
     except (NoStackFileError, FleetError) as error:
-        if as_json:
-            console().print(json.dumps({"error": str(error)}, indent=2))
-        else:
-            complain(str(error))
-        return 2
+        return unanswered(error, as_json=as_json)
     if as_json:
         console().print(json.dumps(data(found), indent=2))
     else:
