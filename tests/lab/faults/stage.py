@@ -246,7 +246,7 @@ class Stage(Environment):
             }, site
             assert all(rule.endswith(" in place") for rule in rules), (site, rules)
             assert "goes back" not in status, site
-            assert status["drift"] == "none", site
+            assert status["drift"] == "none", (site, status)
 
     def traces(self, site: str) -> str:
         """All of ours on a host: files, links, routes, rules, and processes that stay."""

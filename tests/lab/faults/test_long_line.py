@@ -8,9 +8,14 @@ from tests.lab.faults.conftest import SetStage
 pytestmark = pytest.mark.lab
 
 LENGTH = 100_000
+# Where it is the engine's command that is bounded in time, and not one whose answer the helper reads.
 CHATTY = """#!/bin/sh
-head -c {length} /dev/zero | tr '\\0' x
-head -c {length} /dev/zero | tr '\\0' y >&2
+case "$*" in
+*wireguard-mesh*)
+    head -c {length} /dev/zero | tr '\\0' x
+    head -c {length} /dev/zero | tr '\\0' y >&2
+    ;;
+esac
 exec /usr/bin/timeout "$@"
 """
 
