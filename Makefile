@@ -8,8 +8,8 @@ python := .venv/bin/python
 # Runs a command as root and leaves its files to the owner of the checkout, whether it succeeds or not.
 owned = @trap : INT; status=0; { $(1); } || status=$$?; tools/bootstrap own; exit $$status
 
-# Tests wait for machines and packets as much as they compute: one more at a time than there are processors.
-at_once = -n $$(($$(nproc) + 1)) --dist worksteal
+# Tests wait for machines and packets as much as they compute: twice as many at a time as there are processors.
+at_once = -n $$(($$(nproc) * 2)) --dist worksteal
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile

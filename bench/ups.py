@@ -83,7 +83,7 @@ class Lab:
         source.mkdir()
         for name in PROGRAM:
             (source / name).symlink_to(CHECKOUT / name)
-        self._stacks = {name: Deployment(world, name, engine.root) for name in (STACK, FLOOR)}
+        self._stacks = {name: Deployment(world, name, engine) for name in (STACK, FLOOR)}
         self.client = Client(world)
 
     def configure(self, sites: int) -> None:

@@ -52,7 +52,7 @@ def up(stack: str, console: Console) -> bool:
     world = _world_in_turn(mesh, screen, console)
     try:
         # As the operations page has it: a site that is down holds up no other.
-        deployment = Deployment(world, stack, tools.root, environment={"PULUMI_CONTINUE_ON_ERROR": "true"})
+        deployment = Deployment(world, stack, tools, environment={"PULUMI_CONTINUE_ON_ERROR": "true"})
         outcome = _deploy(deployment, tools, screen, console)
         if outcome.failure is not None:
             _tell_failure(world, outcome, console)

@@ -15,7 +15,7 @@ from typing import Any
 from lab.engine import Request
 from lab.namespaces import MARK
 from lab.project import copy_project
-from lab.toolchain import ENGINE_ENVIRONMENT
+from lab.toolchain import ENGINE_ENVIRONMENT, Engine
 from lab.world import World
 
 CHECKOUT = Path(__file__).parent.parent
@@ -49,13 +49,13 @@ class Outcome:
 class Deployment:
     """A stack, run in a lab's world: the project's copy, the state and the plugins lie in the lab's directory.
 
-    `engine` is the folder that holds bin/pulumi. `secrets` are config values by path, beside the operator's key, which
+    `secrets` are config values by path, beside the operator's key, which
     is left out where `agent` is the socket of an SSH agent that has it. `environment` is added to the engine's.
     """
 
     world: World
     stack: str
-    engine: Path
+    engine: Engine
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     agent: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -110,7 +110,9 @@ class Deployment:
                 operation=operation,
                 project=str(self.project),
                 stack=self.stack,
-                engine=str(self.engine),
+                engine=str(self.engine.root),
+                version=self.engine.version,
+                known=any(self.state.glob(f".pulumi/stacks/*/{self.stack}.json")),
                 pulumi_home=str(self.pulumi_home),
                 environment={**environment, **self.engine_environment()},
                 secrets={**self._operator_key(), **self.secrets},
@@ -156,7 +158,7 @@ class Deployment:
     def meshctl(self, verb: str, *options: str) -> "subprocess.CompletedProcess[str]":
         """Runs a verb of meshctl that asks this stack's hosts, where the operator is, to its end."""
         argv = [sys.executable, "-m", "cli", verb, "--stack", self.stack, "--directory", str(self.project), *options]
-        path = f"{self.engine / 'bin'}:{os.environ.get('PATH', os.defpath)}"
+        path = f"{self.engine.root / 'bin'}:{os.environ.get('PATH', os.defpath)}"
         return subprocess.run(
             self.world.operator_command(argv, CHECKOUT),
             stdin=subprocess.DEVNULL,

@@ -9,24 +9,33 @@ import json
 import os
 import runpy
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pulumi import automation
+from pulumi.automation._stack import StackInitMode
 from pulumi.automation.events import EngineEvent, StepEventMetadata
+from semver import VersionInfo
+
+from lab import encrypted
 
 Emit = Callable[[dict[str, Any]], None]
+
+STACK = "pulumi:pulumi:Stack"
+# What events have in place of a secret.
+HIDDEN = "[secret]"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to run: `operation` (up, preview or destroy) on a stack of the project, by the engine in `engine`/bin.
 
-    `secrets` are config values by path, set encrypted before the operation. `event_log` gets every event whole.
+    `version` is the engine's; `known` says whether it has the stack already. `secrets` are config values by path, set
+    encrypted before the operation. `event_log` gets every event whole.
     `replace` names resources, by URN, that an up replaces whether they changed or not.
     """
 
@@ -34,6 +43,8 @@ class Request:
     project: str
     stack: str
     engine: str
+    version: str
+    known: bool
     pulumi_home: str
     environment: dict[str, str]
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
@@ -51,11 +62,39 @@ def run(request: Request, emit: Emit) -> int:
         stack = _stack(request)
         on_event = _recorder(emit, None if request.event_log is None else Path(request.event_log))
         done = _operate(stack, request, on_event)
-    except (automation.CommandError, subprocess.CalledProcessError) as error:
+    except (automation.CommandError, encrypted.SecretError) as error:
         emit({"failure": str(error)})
         return 1
     emit({"result": done})
     return 0
+
+
+class _Command(automation.PulumiCommand):
+    """The engine's command line, of a version that is known: it is not asked for it in every run."""
+
+    def __init__(self, request: Request) -> None:
+        self.command = str(Path(request.engine) / "bin" / "pulumi")
+        self.version = VersionInfo.parse(request.version)
+
+
+class _Workspace(automation.LocalWorkspace):
+    """Selects nothing: every command is told its stack's name."""
+
+    def select_stack(self, stack_name: str) -> None:
+        """Nothing to do."""
+
+
+class _Stack(automation.Stack):
+    """What came out of an operation is read from its events; each further question is a process of its own."""
+
+    def outputs(self) -> automation.OutputMap:
+        """Not asked for."""
+        return {}
+
+    def info(self, show_secrets: bool = True) -> automation.UpdateSummary:
+        """Not asked for."""
+        del show_secrets
+        return automation.UpdateSummary("", datetime.now(UTC), "", {}, {}, "")
 
 
 def _stack(request: Request) -> automation.Stack:
@@ -64,61 +103,42 @@ def _stack(request: Request) -> automation.Stack:
     def program() -> None:
         runpy.run_path(program_file, run_name="__main__")
 
-    stack = automation.create_or_select_stack(
-        stack_name=request.stack,
-        project_name="wireguard-mesh",
+    workspace = _Workspace(
+        work_dir=request.project,
+        pulumi_home=request.pulumi_home,
+        pulumi_command=_Command(request),
+        env_vars=request.environment,
         program=program,
-        # Not the function's own work_dir: with an inline program that one is ignored, and the stack's config with it.
-        opts=automation.LocalWorkspaceOptions(
-            work_dir=request.project,
-            pulumi_home=request.pulumi_home,
-            pulumi_command=automation.PulumiCommand(request.engine),
-            env_vars=request.environment,
-        ),
     )
-    for path, value in request.secrets.items():
-        # Not by the Automation API, which passes values as arguments, for everyone to see.
-        subprocess.run(
-            [
-                stack.workspace.pulumi_command.command,
-                "config",
-                "set",
-                "--secret",
-                "--path",
-                path,
-                "--stack",
-                stack.name,
-            ],
-            input=value,
-            text=True,
-            cwd=request.project,
-            env={**os.environ, "PULUMI_HOME": request.pulumi_home},
-            check=True,
-        )
+    stack = _Stack(request.stack, workspace, StackInitMode.SELECT if request.known else StackInitMode.CREATE)
+    file = Path(request.project) / f"Pulumi.{request.stack}.yaml"
+    encrypted.put(file, request.secrets, [workspace.pulumi_command.command], request.pulumi_home)
     return stack
 
 
 def _operate(stack: automation.Stack, request: Request, on_event: Callable[[EngineEvent], None]) -> dict[str, Any]:
+    seen: dict[str, Any] = {"changes": {}, "outputs": {}}
+
+    def look(event: EngineEvent) -> None:
+        if event.summary_event is not None:
+            seen["changes"] = dict(event.summary_event.resource_changes)
+        done = event.res_outputs_event
+        if done is not None and done.metadata.type == STACK and done.metadata.new is not None:
+            outputs = done.metadata.new.outputs or {}
+            seen["outputs"] = {name: value for name, value in outputs.items() if value != HIDDEN}
+        on_event(event)
+
     operation = request.operation
+    said: automation.PreviewResult | automation.UpResult | automation.DestroyResult
     if operation == "preview":
-        previewed = stack.preview(on_event=on_event, color="never", suppress_progress=True)
-        return {"stdout": previewed.stdout, "changes": dict(previewed.change_summary)}
-    if operation == "up":
-        done: automation.UpResult | automation.DestroyResult = stack.up(
-            on_event=on_event,
-            color="never",
-            suppress_progress=True,
-            show_secrets=False,
-            replace=request.replace or None,
-        )
+        said = stack.preview(on_event=look, color="never", suppress_progress=True)
+    elif operation == "up":
+        said = stack.up(on_event=look, color="never", suppress_progress=True, replace=request.replace or None)
     elif operation == "destroy":
-        done = stack.destroy(on_event=on_event, color="never", suppress_progress=True, show_secrets=False)
+        said = stack.destroy(on_event=look, color="never", suppress_progress=True)
     else:
         raise ValueError(f"unknown operation {operation!r}")
-    result = {"stdout": done.stdout, "changes": dict(done.summary.resource_changes or {})}
-    if isinstance(done, automation.UpResult):
-        result["outputs"] = {name: output.value for name, output in done.outputs.items() if not output.secret}
-    return result
+    return {"stdout": said.stdout, **seen}
 
 
 def _recorder(emit: Emit, log: Path | None) -> Callable[[EngineEvent], None]:

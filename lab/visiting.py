@@ -21,7 +21,7 @@ def meshctl(stack: str, verb: str, options: Sequence[str]) -> int:
     Raises ConfigError, FileNotFoundError and LabError as `running` does, ToolchainError.
     """
     with running(stack) as world:
-        done = Deployment(world, stack, engine(Screen(sys.stderr)).root).meshctl(verb, *options)
+        done = Deployment(world, stack, engine(Screen(sys.stderr))).meshctl(verb, *options)
     sys.stdout.write(done.stdout)
     sys.stderr.write(done.stderr)
     return done.returncode

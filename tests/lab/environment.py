@@ -41,7 +41,7 @@ class Environment:
         self._engine = engine
         self._write_file()
         self.world = World(self.mesh, f"test-{os.getpid()}-{directory.name.lower().replace('_', '-')[:14]}".rstrip("-"))
-        self.deployment = Deployment(self.world, STACK, engine.root, **deployment)
+        self.deployment = Deployment(self.world, STACK, engine, **deployment)
 
     def start(self) -> None:
         self.world.start()
@@ -72,7 +72,7 @@ class Environment:
     def pulumi(self, *arguments: str) -> str:
         """What the engine's own command line prints for the stack, run by the operator."""
         deployment = self.deployment
-        command = [str(deployment.engine / "bin" / "pulumi"), *arguments, "--stack", deployment.stack]
+        command = [str(deployment.engine.path), *arguments, "--stack", deployment.stack]
         variables = [f"{name}={value}" for name, value in deployment.engine_environment().items()]
         done = subprocess.run(
             self.world.operator_command(["env", *variables, *command], deployment.project),

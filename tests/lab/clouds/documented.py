@@ -20,7 +20,7 @@ def carry_out(environment: Environment, script: str, stdin: str = "") -> str:
     deployment = environment.deployment
     variables = {
         **deployment.engine_environment(),
-        "PATH": f"{deployment.engine / 'bin'}:{os.environ['PATH']}",
+        "PATH": f"{deployment.engine.root / 'bin'}:{os.environ['PATH']}",
         "PULUMI_STACK": deployment.stack,
     }
     argv = ["env", *(f"{name}={value}" for name, value in variables.items()), "bash", "-euo", "pipefail", "-c", script]

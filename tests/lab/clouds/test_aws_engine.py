@@ -86,7 +86,11 @@ class Stack:
             **ENGINE_ENVIRONMENT,
         }
         home = str(self._folder / "home")
-        request = Request(operation, str(self.project), "test", str(self._engine.root), home, environment)
+        known = any(self._folder.glob("state/.pulumi/stacks/*/test.json"))
+        engine = self._engine
+        request = Request(
+            operation, str(self.project), "test", str(engine.root), engine.version, known, home, environment
+        )
         ended = subprocess.run(
             [sys.executable, "-m", "lab.engine"],
             input=request.to_json(),

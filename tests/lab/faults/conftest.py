@@ -31,7 +31,7 @@ def set_stage(tools: Engine, tmp_path: Path) -> Iterator[SetStage]:
         return stage
 
     try:
-        with watched_processes(every=0.05) as seen:
+        with watched_processes(every=0.1) as seen:
             yield begin
         for stage in stages:
             stage.assert_no_leak(seen)
