@@ -54,12 +54,14 @@ class Commands:
         """Takes everything of ours off the host, if it is still this site's.
 
         A site that was renamed is there under its new name by the time that the old one is removed. What an engine
-        that was killed has left at work may have removed everything before this one begins, the helper with it.
+        that was killed has left at work may have removed everything before this one begins, the helper with it. The
+        stdin of the command, which is that of its create, is read even so: a command that ends before all of it was
+        sent fails (golang.org/x/crypto, ssh/session.go).
         """
         # Root asks whether it is there: the user may not be able to look into the folder.
         program = f"timeout -k 90 120 {HELPER} remove {self.interface} {self.site}"
         gone = f"{{ status=$?; test ! -e {HELPER} || exit $status; }}"
-        return f"{_AS_ROOT} sh -c 'test ! -x {HELPER} || {program} || {gone}'"
+        return f"{_AS_ROOT} sh -c 'cat >/dev/null; test ! -x {HELPER} || {program} || {gone}'"
 
     def script(self, text: str, seconds: int, within: int) -> str:
         """Runs a script of ours with the interface and `within` as its arguments, for `seconds` at most."""

@@ -148,9 +148,12 @@ async def run(
     nothing: Any = None
     await channel.create(lambda: session, command, None, {}, False, None, nothing, {}, False, None, None, False, False)
     channel.set_write_buffer_limits(0)
-    if stdin:
-        channel.write(stdin.encode())
-    channel.write_eof()
+    try:
+        if stdin:
+            channel.write(stdin.encode())
+        channel.write_eof()
+    except BrokenPipeError:  # ssh/channel.go, WriteExtended: io.EOF where the host has closed the channel
+        session.unread = True
     try:
         await session.closed
     finally:

@@ -10,13 +10,13 @@ LACKING = 69
 
 
 def _refused(host: Host, text: str, *sentence: str) -> None:
-    before = host.sh("wg show all dump; ip route; iptables-save | grep ^-A || :; ls -A /etc/wireguard")
+    before = host.sh("wg show all dump | sort; ip route; iptables-save | grep ^-A || :; ls -A /etc/wireguard")
     done = host.helper("apply", stdin=text)
     assert (done.returncode, done.stdout) == (LACKING, "")
     assert done.stderr.count("\n") == 1
     for words in sentence:
         assert words in done.stderr
-    assert host.sh("wg show all dump; ip route; iptables-save | grep ^-A || :; ls -A /etc/wireguard") == before
+    assert host.sh("wg show all dump | sort; ip route; iptables-save | grep ^-A || :; ls -A /etc/wireguard") == before
 
 
 def _edited(keys: Keys, line: str) -> str:

@@ -128,7 +128,15 @@ def test_remove_is_for_this_site_and_does_nothing_where_there_is_no_helper(progr
     assert said(programs, NYC.remove, 0) == []
     assert said(programs, NYC.remove, 1000) == ["sudo -n"]
     here = NYC.remove.replace(HELPER, "/bin/sh")
-    assert said(programs, here, 0) == ["timeout -k 90 120 /bin/sh remove wg0 nyc", "the text on stdin"]
+    assert said(programs, here, 0) == ["timeout -k 90 120 /bin/sh remove wg0 nyc"]
+
+
+def test_remove_reads_all_of_its_stdin_where_there_is_no_helper_either(programs: Path) -> None:
+    environment = {"PATH": f"{programs}:/usr/bin:/bin", "AM": "0"}
+    with subprocess.Popen(["sh", "-c", NYC.remove], env=environment, stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"x" * 1_000_000)  # more than a pipe takes; where nobody reads it, this fails
+    assert process.returncode == 0
 
 
 def test_remove_fails_with_the_helpers_own_status_unless_the_helper_is_gone_by_then(
