@@ -33,17 +33,18 @@ waits() { # CONF: keys that peers have to know first, or at the same time, chang
 set_device() { # CONF: setting even the same port or key again loses packets; a key is left to set_peers
     ask wg show "$iface" private-key >"$work/have"
     values "$1" PrivateKey >"$work/want"
-    : >"$work/own"
+    : >"$work/set"
     if cmp -s "$work/have" "$work/want"; then
         :
     elif waits "$1"; then
         [ -n "$looking" ] || changed "private key changes with the confirm"
     else
-        { echo "[Interface]" && sed 's/^/PrivateKey = /' "$work/want"; } >"$work/own"
+        mv "$work/want" "$work/own"
+        printf 'private-key\n%s\n' "$work/own" >"$work/set"
         changed "private key changed" "private key differs"
         echo '*' | note_changed # it ended every session
     fi
-    rm "$work/have" "$work/want"
+    rm -f "$work/have" "$work/want"
     port=$(values "$1" ListenPort)
     found=$(ask wg show "$iface" listen-port)
     if [ "$found" != "$port" ]; then
@@ -52,9 +53,11 @@ set_device() { # CONF: setting even the same port or key again loses packets; a 
     fi
 }
 
-set_peers() { # CONF: peers that differ, and no other
+set_peers() { # CONF: peers that differ, and no other; of those what differs: setting even the same allowed IPs again
+    # takes them away first, and a packet that comes in between is lost
     ask wg show "$iface" dump >"$work/dump"
-    awk -v applied="$run/applied" -v dump="$work/dump" -v blocks="$work/blocks" -v gone="$work/gone" -v moved="$work/moved" \
+    awk -v applied="$run/applied" -v dump="$work/dump" -v words="$work/set" -v gone="$work/gone" -v moved="$work/moved" \
+        -v psks="$work/psk" \
         -v looking="$looking" -v noted="$dir/handover" -v waits="$(! waits "$1" || echo 1)" -v renewed="$work/renewed" '
         function same(a, b,    i, n, in_a, list) {
             if (split(a, list, ",") != split(b, list, ",")) return 0
@@ -85,13 +88,19 @@ set_peers() { # CONF: peers that differ, and no other
             if (known) differ++; else more++
             # Of the rest a session is no witness, and none is made anew for it.
             if (!known || key != live_psk[peer] || endpoint != live_endpoint[peer]) print peer >renewed
-            print "[Peer]\nPublicKey = " peer "\nPresharedKey = " (key == "(none)" ? none : key) >blocks
+            print "peer\n" peer >>words
+            if (key != (known ? live_psk[peer] : "(none)")) set_psk(key)
             if (endpoint != "" && endpoint != live_endpoint[peer]) {
-                print "Endpoint = " endpoint >blocks
+                print "endpoint\n" endpoint >>words
                 print peer >moved
             }
-            print "PersistentKeepalive = " alive >blocks
-            if (ips != "(none)") print "AllowedIPs = " ips >blocks # wg(8) takes no empty one; without, there are none
+            if (alive != (known ? live_alive[peer] : "off")) print "persistent-keepalive\n" alive >>words
+            if (!same(ips, known ? live_ips[peer] : "(none)")) print "allowed-ips\n" (ips == "(none)" ? "" : ips) >>words
+        }
+        function set_psk(key,    file) { # nobody sees the words of a file
+            file = "/dev/null"
+            if (key != "(none)") { file = psks "." ++files; print key >file; close(file) }
+            print "preshared-key\n" file >>words
         }
         function differences(peer, ips, endpoint, key,    list) {
             if (key != live_psk[peer]) list = list ", preshared key"
@@ -102,8 +111,7 @@ set_peers() { # CONF: peers that differ, and no other
         }
         function sum(n, what) { if (n && !looking) print n (n == 1 ? " peer " : " peers ") what }
         BEGIN {
-            none = sprintf("%043d=", 0); gsub(/0/, "A", none)
-            printf "" >blocks; printf "" >gone; printf "" >moved; printf "" >renewed
+            printf "" >gone; printf "" >moved; printf "" >renewed
             while ((getline line < noted) > 0) { split(line, word, " "); other_of[word[1]] = word[2]; other_of[word[2]] = word[1] }
         }
         FILENAME == applied { if ($1 == "endpoint") was[$2] = $3; next }
@@ -137,12 +145,17 @@ set_peers() { # CONF: peers that differ, and no other
         note
     # A prefix that moves to another peer is moved by its new owner's block, before the old owner may go.
     # All keys change in one step: between two, a handshake would fail, and the next is tried 5 s later.
-    { content "$work/own" && cat "$work/blocks"; } >"$work/keys"
-    [ ! -s "$work/keys" ] || act wg addconf "$iface" "$work/keys"
-    [ ! -s "$work/own" ] || wake "$1" # the others learn of it by being spoken to
+    [ ! -s "$work/set" ] || set_words
+    [ ! -f "$work/own" ] || wake "$1" # the others learn of it by being spoken to
     while read -r peer; do act wg set "$iface" peer "$peer" remove; done <"$work/gone"
     note_changed <"$work/renewed"
-    rm -f "$work/dump" "$work/blocks" "$work/own" "$work/keys" "$work/renewed"
+    rm -f "$work/dump" "$work/set" "$work/own" "$work"/psk.* "$work/renewed"
+}
+
+set_words() { # those in $work/set, one a line, all in one step
+    set --
+    while IFS= read -r word; do set -- "$@" "$word"; done <"$work/set"
+    act wg set "$iface" "$@"
 }
 
 note_changed() { # from stdin public keys, or '*' for all of them: when each was set last, by the time since the boot

@@ -74,7 +74,7 @@ _INSTEAD = """#!/bin/sh
 
 # Those that change something on the host, as what they are called with begins.
 _CHANGING = re.compile(
-    r"iptables-restore|ip6tables-restore|conntrack|setsid|sync|wireguard-go|rmdir|wg (set|addconf|setconf)"
+    r"iptables-restore|ip6tables-restore|conntrack|setsid|sync|wireguard-go|rmdir|wg set"
     r"|ip (-. )?(link|addr|address|route|rule) (add|set|del|delete|change|replace)"
     r"|(mv|cp|rm|mkdir|touch|ln|chmod) .*(/etc/|/usr/|wg0[.]|wg0$|wg0/(applied|forward|rules|alive))"
 )

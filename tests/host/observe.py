@@ -12,6 +12,9 @@ from tests.host.scratch import Host, children
 # A chain's counters and the dates in the comments change by themselves.
 _BY_ITSELF = re.compile(r" \[\d+:\d+\]$|^#.*\n", re.MULTILINE)
 
+# A program of the test's own says so by that file, when it is called as the test waits for.
+COMES_THERE = "timeout 60 sh -c 'until [ -e /run/there ]; do sleep 0.1; done'"
+
 # The nft backend leaves the table that our chains were in, without a rule.
 _WITHOUT_RULES = re.compile(r"^\*\w+\n(:\w+ ACCEPT\n)*COMMIT\n", re.MULTILINE)
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.host.byhand import CONF, EXPOSING, KEPT, adopting, bring_up, bundles, by_hand
-from tests.host.observe import peers, rules, state
+from tests.host.observe import COMES_THERE, peers, rules, state
 from tests.host.scratch import Host
 from tests.host.sites import Keys, settle
 
@@ -111,7 +111,7 @@ def test_a_hook_is_run_once_even_where_the_run_is_killed_in_it(nyc: Host, keys: 
     running.stdin.write(bundle.generation + "\n")
     running.stdin.close()
     running.stdin = None
-    nyc.sh("until [ -e /run/there ]; do sleep 0.1; done; touch /run/go; pkill -KILL -f '[w]ireguard-mesh confirm wg0'")
+    nyc.sh(f"{COMES_THERE}; touch /run/go; pkill -KILL -f '[w]ireguard-mesh confirm wg0'")
     running.communicate(timeout=10)
     assert nyc.answer("confirm", stdin=bundle.generation) == "confirmed already"
     assert nyc.exists("/run/ran")
@@ -119,12 +119,12 @@ def test_a_hook_is_run_once_even_where_the_run_is_killed_in_it(nyc: Host, keys: 
     assert settle(nyc, bundle) == ("nothing changed", "confirmed already")
 
 
-@pytest.mark.parametrize("step", ["addconf", "route", "address", "keeping"])
+@pytest.mark.parametrize("step", ["peers", "route", "address", "keeping"])
 def test_killed_anywhere_in_between_the_next_run_goes_on_or_back(nyc: Host, keys: Keys, step: str) -> None:
     file = bring_up(nyc, by_hand(keys, EXPOSING))
     bundle = bundles(keys, adopting())["nyc"]
     program, words = {
-        "addconf": ("wg", "addconf"), "route": ("ip", "route add"), "address": ("ip", "addr add"),
+        "peers": ("wg", "set wg0 p"), "route": ("ip", "route add"), "address": ("ip", "addr add"),
         "keeping": ("sync", "adopted"),
     }[step]  # fmt: skip
     real = nyc.sh(f"command -v {program}").strip()
@@ -140,7 +140,7 @@ def test_killed_anywhere_in_between_the_next_run_goes_on_or_back(nyc: Host, keys
     running.stdin.write(bundle.text if verb == "apply" else bundle.generation + "\n")
     running.stdin.close()
     running.stdin = None
-    nyc.sh(f"until [ -e /run/there ]; do sleep 0.1; done; rm /usr/local/bin/{program}")
+    nyc.sh(f"{COMES_THERE}; rm /usr/local/bin/{program}")
     nyc.sh(f"pkill -KILL -f '[w]ireguard-mesh {verb} wg0'; pkill -KILL -x sleep")
     running.communicate(timeout=10)
     assert nyc.read(CONF) == file

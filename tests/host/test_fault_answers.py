@@ -22,7 +22,7 @@ def _spitting(host: Host, program: str, words: str, then: str) -> None:
     ("program", "words"),
     [
         ("ip", "*route*show*exact*"),
-        ("wg", "addconf*"),
+        ("wg", "set*peer*allowed-ips*"),
         ("wg", "*remove"),
         ("iptables-restore", "*"),
         ("ip6tables-restore", "*"),

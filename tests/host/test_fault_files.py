@@ -62,9 +62,7 @@ def test_etc_that_becomes_read_only_during_an_apply_that_fails_does_not_keep_it_
     nyc: Host, keys: Keys
 ) -> None:
     each = Prepared.of(nyc, keys)
-    failing = (
-        f"#!/bin/sh\n[ $1 != addconf ] || {{ rm /usr/local/bin/wg; {READ_ONLY.format('/etc/wireguard')}; exit 1; }}\n"
-    )
+    failing = f"#!/bin/sh\n[ $1 != set ] || {{ rm /usr/local/bin/wg; {READ_ONLY.format('/etc/wireguard')}; exit 1; }}\n"
     nyc.run("sh", "-c", "cat >/usr/local/bin/wg; chmod 755 /usr/local/bin/wg",
             stdin=f'{failing}exec /usr/bin/wg "$@"\n')  # fmt: skip
     refused(each.apply(), 71, f"wg: .*; went back to {each.confirmed.generation[:12]}")

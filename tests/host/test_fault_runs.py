@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from tests.host.killing import HELPER
-from tests.host.observe import traces
+from tests.host.observe import COMES_THERE, traces
 from tests.host.outcome import PENDING, Prepared, agrees, confirm, refused, running, up
 from tests.host.scratch import Host
 from tests.host.sites import AMS, NYC, Keys, between
@@ -28,7 +28,7 @@ def held(host: Host, program: str, words: str, *command: str, stdin: str) -> Ite
     process.stdin.write(stdin)
     process.stdin.close()
     process.stdin = None
-    host.sh("until [ -e /run/there ]; do sleep 0.1; done; rm /run/there")
+    host.sh(f"{COMES_THERE} && rm /run/there")
     try:
         yield process
     finally:
@@ -38,7 +38,7 @@ def held(host: Host, program: str, words: str, *command: str, stdin: str) -> Ite
 @pytest.mark.parametrize("signal", ["HUP", "INT", "TERM"])
 def test_an_apply_whose_connection_ends_goes_back(nyc: Host, keys: Keys, signal: str) -> None:
     each = Prepared.of(nyc, keys)
-    with held(nyc, "wg", "addconf*", "apply", "wg0", stdin=each.new.text) as process:
+    with held(nyc, "wg", "set*peer*", "apply", "wg0", stdin=each.new.text) as process:
         nyc.sh(f"pkill -{signal} -f '[w]ireguard-mesh apply wg0'")
     said = process.communicate(timeout=60)[0]
     assert said == f"wireguard-mesh: the run was ended; went back to {each.confirmed.generation[:12]}\n"
@@ -52,7 +52,7 @@ def test_an_apply_whose_answer_nobody_reads_leaves_no_key_behind_and_goes_back_i
     nyc: Host, keys: Keys, ends: str
 ) -> None:
     each = Prepared.of(nyc, keys)
-    with held(nyc, "wg", "addconf*", "apply", "wg0", "2", stdin=each.new.text) as process:
+    with held(nyc, "wg", "set*peer*", "apply", "wg0", "2", stdin=each.new.text) as process:
         assert process.stdout is not None
         process.stdout.close()  # stderr, too
         if ends == "badly":
@@ -85,7 +85,7 @@ def test_an_apply_waits_for_a_confirm_that_is_at_work(nyc: Host, keys: Keys) -> 
 def test_a_confirm_beside_an_apply_of_another_generation_is_pending(nyc: Host, keys: Keys) -> None:
     each = Prepared.of(nyc, keys)
     up(nyc, each.new)
-    with held(nyc, "wg", "addconf*", "apply", "wg0", stdin=each.confirmed.text) as process:
+    with held(nyc, "wg", "set*peer*", "apply", "wg0", stdin=each.confirmed.text) as process:
         late = nyc.start(HELPER, "confirm", "wg0")
         assert late.stdin is not None
         late.stdin.write(f"{'0' * 64}\n")

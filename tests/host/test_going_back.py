@@ -75,8 +75,8 @@ def test_a_run_that_is_ended_goes_back(pair: dict[str, Host], keys: Keys) -> Non
         settle(host, keys.bundle(between(NYC, AMS), name))
     nyc = pair["nyc"]
     before = state(nyc)
-    # wg's addconf waits, as it does for an endpoint whose name does not resolve, until the run is ended.
-    nyc.sh("printf '#!/bin/sh\\n[ $1 != addconf ] || exec sleep 1000\\nexec /usr/bin/wg \"$@\"\\n' >/usr/local/bin/wg")
+    # wg's set waits, as it does for an endpoint whose name does not resolve, until the run is ended.
+    nyc.sh("printf '#!/bin/sh\\n[ $1 != set ] || exec sleep 1000\\nexec /usr/bin/wg \"$@\"\\n' >/usr/local/bin/wg")
     nyc.run("chmod", "755", "/usr/local/bin/wg")
     with Ping(pair["ams"], "10.99.0.1") as flow:
         wider = keys.bundle(between(NYC, AMS, SFO, access=(("sfo.lan", "nyc", ""),)), "nyc")
@@ -93,7 +93,7 @@ def test_a_run_that_is_ended_goes_back(pair: dict[str, Host], keys: Keys) -> Non
 
 def test_a_program_that_hangs_for_ever_cannot_keep_a_run_from_its_end(nyc: Host, keys: Keys) -> None:
     settle(nyc, keys.bundle(between(NYC, AMS), "nyc"))
-    hanging = '[ $1 != addconf ] || touch /run/hangs; [ ! -e /run/hangs ] || exec sleep 1000; exec /usr/bin/wg "$@"'
+    hanging = '[ $1 != set ] || touch /run/hangs; [ ! -e /run/hangs ] || exec sleep 1000; exec /usr/bin/wg "$@"'
     nyc.run("sh", "-c", "cat >/usr/local/bin/wg; chmod 755 /usr/local/bin/wg", stdin=f"#!/bin/sh\n{hanging}\n")
     # The minute that each is given is a second.
     hurried = '#!/bin/sh\n[ "$*" != "${*#-s KILL 60 }" ] || exit 99\nshift 3\nexec /usr/bin/timeout -s KILL 1 "$@"\n'

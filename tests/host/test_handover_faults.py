@@ -1,6 +1,6 @@
 """A peer's two keys where something comes between: a run that read earlier, a reboot, a killed process, a third key."""
 
-from tests.host.observe import peers
+from tests.host.observe import COMES_THERE, peers
 from tests.host.scratch import Host
 from tests.host.sites import Keys, settle
 from tests.host.test_handover import HAS_PREFIXES, MESH, joined, later, noted_as_unused, owner, prepared, renewed
@@ -28,14 +28,14 @@ def test_a_key_that_is_heard_of_while_a_run_sets_the_peers_keeps_its_allowed_ips
     ams.run("sh", "-c", "cat >/usr/local/bin/wg; chmod 755 /usr/local/bin/wg",
             stdin=f"#!/bin/sh\nwg={ams.sh('command -v wg').strip()}\n"
             # The kernel lists peers in one order, wireguard-go in any.
-            'case "$*" in *latest-handshakes) "$wg" "$@" | sort; exit ;; addconf*) touch /run/there;'
+            'case "$*" in *latest-handshakes) "$wg" "$@" | sort; exit ;; *preshared-key*) touch /run/there;'
             ' until [ -e /run/go ]; do sleep 0.1; done ;; esac\nexec "$wg" "$@"\n')  # fmt: skip
     running = ams.start(HELPER, "confirm", "wg0")
     assert running.stdin is not None
     running.stdin.write(bundles["ams"].generation)
     running.stdin.close()
     running.stdin = None
-    ams.sh("until [ -e /run/there ]; do sleep 0.1; done")
+    ams.sh(COMES_THERE)
     trio["nyc"].answer("confirm", stdin=bundles["nyc"].generation)
     assert owner(ams, old_key, new_key) == new_key
     ams.sh("touch /run/go")
@@ -66,7 +66,7 @@ def test_a_boot_that_cannot_make_the_second_key_known_has_the_interface_all_the_
     new, ams = renewed(keys, "nyc"), trio["ams"]
     prepared(trio, keys, new)
     ams.run("sh", "-c", "cat >/usr/local/bin/wg; chmod 755 /usr/local/bin/wg",
-            stdin='#!/bin/sh\ncase "$*" in "addconf wg0 /run/"*) echo "Name or service not known" >&2; exit 1 ;; esac\n'
+            stdin='#!/bin/sh\ncase "$*" in "set wg0 peer "*) echo "Name or service not known" >&2; exit 1 ;; esac\n'
             f'exec {ams.sh("command -v wg").strip()} "$@"\n')  # fmt: skip
     reboot(ams)
     assert set(peers(ams)) == {new.of(name).public_key() for name in ("nyc", "sfo")}

@@ -55,9 +55,14 @@ def test_no_key_is_said_even_in_a_trace_of_every_verb_and_fault(nyc: Host) -> No
 def test_a_key_in_what_a_program_says_is_masked(nyc: Host) -> None:
     keys = Keys()
     settle(nyc, keys.bundle(between(NYC, AMS), "nyc"))
-    # A wg that shows the beginning of the file that it refuses.
-    refusing = '#!/bin/sh\n[ "$1" != addconf ] || { head -n 3 "$3" >&2; exit 1; }\nexec /usr/bin/wg "$@"\n'
-    nyc.run("sh", "-c", "cat >/usr/local/bin/wg; chmod 755 /usr/local/bin/wg", stdin=refusing)
+    # A wg that shows the file that it refuses: wg set wg0 peer KEY preshared-key FILE.
+    refusing = '[ "$1" != set ] || { echo "PublicKey = $4 PresharedKey = $(cat "$6")" >&2; exit 1; }'
+    nyc.run(
+        "sh",
+        "-c",
+        "cat >/usr/local/bin/wg; chmod 755 /usr/local/bin/wg",
+        stdin=f'#!/bin/sh\n{refusing}\nexec /usr/bin/wg "$@"\n',
+    )
     bundle = keys.bundle(between(NYC, SFO, access=()), "nyc")
     done = nyc.helper("apply", stdin=bundle.text)
     assert "PublicKey = <key> PresharedKey = <key>" in done.stderr

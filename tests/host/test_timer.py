@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.host.observe import peers, state, traces
+from tests.host.observe import COMES_THERE, peers, state, traces
 from tests.host.scratch import Host
 from tests.host.sites import AMS, NYC, SFO, Keys, between, settle
 
@@ -28,7 +28,7 @@ def kill_at(host: Host, step: str, verb: str, stdin: str, *words: str) -> None:
     running.stdin.write(stdin)
     running.stdin.close()
     running.stdin = None
-    host.sh("until [ -e /run/there ]; do sleep 0.1; done; rm /usr/local/bin/ip")
+    host.sh(f"{COMES_THERE}; rm /usr/local/bin/ip")
     host.sh(f"pkill -KILL -f '[w]ireguard-mesh {verb} wg0'")
     running.communicate(timeout=10)
 
