@@ -12,7 +12,7 @@ from mesh.commands import AT_CONFIRM, Commands
 from mesh.model import Site
 
 # A command's inputs by which it does something.
-_ACTING = ("create", "delete", "stdin")
+_ACTING = ("create", "delete", "stdin", "triggers")
 
 
 class Endpoint(pulumi.ComponentResource):
@@ -46,10 +46,11 @@ class Endpoint(pulumi.ComponentResource):
             # A blank machine that took over address and host key would change nothing else here; nor would one that
             # boots once more, and only this command is patient enough for that: the others come after it.
             stdin=pulumi.Output.concat("for machine ", machine.boot, again, "\n", helper),
-            # Another interface name is another set of files, chains and units: the old ones go first.
+            # Another interface name is another set of files, chains and units: the old ones go first. Another text of
+            # the commands, as a later version of the program has, is no reason to empty a host.
+            triggers=[commands.interface],
             depends_on=after,
             delete_before_replace=True,
-            replace_on_changes=["delete"],
         )
         self.config = self._command(
             "config",

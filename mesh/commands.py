@@ -8,8 +8,7 @@ HELPER = "/usr/local/sbin/wireguard-mesh"
 # What `apply` answers where keys of the host are to change: `confirm` changes them, when all others are ready for it.
 AT_CONFIRM = "with the confirm"
 
-# Found out on the host: were it written down, the text of `remove` would change with the user who logs in, and a host
-# whose `remove` changes is removed first, with every tunnel.
+# Found out on the host: the texts are the same whoever logs in, so that another user changes only the connection.
 _AS_ROOT = 'as_root=; test "$(id -u)" = 0 || as_root="sudo -n"; $as_root'
 
 

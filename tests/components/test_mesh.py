@@ -102,7 +102,6 @@ def test_commands_are_the_same_for_every_user_and_print_nothing(recorder: Record
         assert inputs["logging"] == "none"
         assert inputs["addPreviousOutputInEnv"] is False
         assert inputs["connection"]["user"] == "admin"
-        assert "triggers" not in inputs
         assert "environment" not in inputs
 
 
@@ -117,10 +116,11 @@ def test_a_host_is_emptied_before_it_is_set_up_under_another_interface_and_all_o
     for name in ("nyc", "ams"):
         host, config, confirm = (recorder.requests[f"{name}-{command}"] for command in ("host", "config", "confirm"))
         assert host.deleteBeforeReplace
-        assert "delete" in host.replaceOnChanges
+        assert list(host.replaceOnChanges) == ["triggers[*]"]
+        assert recorder.inputs(f"{name}-host")["triggers"] == ["wg0"]
         for follower in (config, confirm):
             assert list(follower.replace_with) == [recorder.urn(f"{name}-host")]
-            assert "delete" not in follower.replaceOnChanges
+            assert "triggers" not in recorder.inputs(follower.name)
         assert not list(host.replace_with)
 
 

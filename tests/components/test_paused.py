@@ -26,7 +26,7 @@ def test_a_paused_site_s_commands_stay_as_they_are_and_do_nothing_where_they_nev
     run(mesh(replace(NYC, paused=True), AMS))
     for command in COMMANDS:
         request, inputs = recorder.requests[f"nyc-{command}"], recorder.inputs(f"nyc-{command}")
-        assert {"connection", "create", "delete", "stdin"} == set(request.ignoreChanges)
+        assert {"connection", "create", "delete", "stdin", "triggers"} == set(request.ignoreChanges)
         assert request.retainOnDelete
         assert {"create", "delete", "update", "stdin"}.isdisjoint(inputs)
         others = recorder.requests[f"ams-{command}"]

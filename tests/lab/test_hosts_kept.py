@@ -62,3 +62,18 @@ def test_a_host_command_that_is_replaced_by_hand_gets_its_bundle_again(start: St
     assert went_away(environment)
     assert reaches(environment)
     assert environment.up().nothing_changed
+
+
+def test_another_version_of_the_program_with_other_commands_empties_no_host(start: Start) -> None:
+    environment = start(pair())
+    environment.up()
+    watch(environment)
+    commands = environment.deployment.project / "mesh" / "commands.py"
+    text = commands.read_text()
+    commands.write_text(text.replace("timeout -k 90 120 {HELPER} remove", "timeout -k 90 130 {HELPER} remove"))
+    assert commands.read_text() != text
+    upgraded = environment.up()
+    assert upgraded.changes == {"update": 2, "same": upgraded.changes["same"]}
+    assert not went_away(environment)
+    assert reaches(environment)
+    assert environment.up().nothing_changed
