@@ -52,6 +52,7 @@ def _is_secret(key: str, value: object) -> bool:
 def _replace(source: Path, target: Path) -> None:
     if source.is_dir():
         shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        # What is compiled comes along, and holds, since a file's time does too. `x.pyc.123` is just being written.
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.pyc.*"))
     else:
         shutil.copyfile(source, target)

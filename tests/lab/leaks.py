@@ -47,10 +47,10 @@ def decrypted_state(environment: Environment) -> str:
 
 
 @contextmanager
-def watched_processes(every: float = 0) -> Iterator[set[str]]:
+def watched_processes(every: float) -> Iterator[set[str]]:
     """What `ps` would show while the block runs: the arguments of every process of the machine.
 
-    It is looked at over and over, or `every` so many seconds.
+    It is looked at `every` so many seconds: over and over, at 0, takes a processor of its own.
     """
     seen: set[str] = set()
     done = threading.Event()

@@ -120,7 +120,7 @@ def test_a_change_that_is_taken_back_gives_the_key_back(start: Start) -> None:
     assert {site: public_key(environment, site) for site in ADDRESSES} == before
 
 
-@pytest.mark.parametrize("what", ["a site's key", "the preshared keys"])
+@pytest.mark.parametrize("what", ["a site's key", pytest.param("the preshared keys", marks=pytest.mark.long)])
 def test_no_key_changes_while_a_site_is_paused_that_knows_the_old_one(start: Start, what: str) -> None:
     environment = start(sample())
     environment.up()

@@ -18,7 +18,7 @@ def test_no_key_is_anywhere_but_on_stdin_and_in_encrypted_state(start: Start, tm
     own = generate_private_key().reveal()
     environment = start(pair(), secrets={"wireguard-mesh:sites.nyc.private_key": own})
     events = tmp_path / "events"
-    with watched_processes() as seen:
+    with watched_processes(every=0.02) as seen:
         outcome = environment.up(event_log=events)
         # A failure prints the command and both its streams: here an interface that the host does not have.
         environment.config["sites"]["ams"]["networks"]["lan"]["interface"] = "nothere"
@@ -53,7 +53,7 @@ def test_no_key_of_a_machine_in_a_cloud_is_anywhere_else_either(start: Start, tm
         secrets={"wireguard-mesh:sites.fra.digitalocean.token": token},
     )
     events = tmp_path / "events"
-    with watched_processes() as seen:
+    with watched_processes(every=0.1) as seen:
         outcome = environment.up(event_log=events)
         previewed = environment.deployment.run("preview", event_log=events)
     assert environment.probe().as_granted

@@ -13,7 +13,7 @@ from tests.lab.clouds.whole import account, aws, digitalocean, droplets, wrong
 from tests.lab.conftest import Start
 from tests.lab.environment import Environment, clouds
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 _KNOCK = """
 import socket, sys

@@ -10,7 +10,11 @@ from tests.lab.clouds.whole import droplets
 from tests.lab.conftest import Start
 from tests.lab.environment import Environment, clouds
 
-pytestmark = [pytest.mark.lab, pytest.mark.skipif(shutil.which("jq") is None, reason="the page's commands take jq")]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.long,
+    pytest.mark.skipif(shutil.which("jq") is None, reason="the page's commands take jq"),
+]
 
 LOG_IN, FIND = block("ssh -i key"), "pulumi stack --show-urns | grep {}"
 

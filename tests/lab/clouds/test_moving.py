@@ -8,7 +8,7 @@ from tests.lab.clouds.whole import digitalocean, droplets
 from tests.lab.conftest import Start
 from tests.lab.environment import Environment, clouds
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 INTERNAL, OTHER, ELSEWHERE = "10.19.0.0/16", "10.41.0.0/24", "10.42.0.0/24"  # the first is DigitalOcean's own in fra1
 

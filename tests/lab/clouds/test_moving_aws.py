@@ -9,7 +9,7 @@ from tests.lab.clouds.whole import account
 from tests.lab.conftest import Start
 from tests.lab.environment import clouds
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 THERE = {"region": "us-east-1", "vpc": "vpc-0a1b2c3d", "subnet": "subnet-0a1b2c3d", "route_tables": ["rtb-0a1b2c3d"]}
 
