@@ -84,6 +84,15 @@ def check(stack: str, path: Path, *, deployed: bool = False) -> Checked:
     return Checked(stack, path, file, None if faults else mesh, faults, notes, _by_line(file, warnings(mesh)))
 
 
+def declared_sites(path: Path) -> tuple[str, ...]:
+    """The names of a stack file's sites, as far as it can be read; what is wrong with it is for `check` to say."""
+    try:
+        sites = load(path.read_bytes().decode()).sections.get("sites")
+    except (OSError, UnicodeDecodeError):
+        return ()
+    return tuple(name for name in sites if isinstance(name, str)) if isinstance(sites, dict) else ()
+
+
 def _together(file: StackFile, faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
     """The faults of the YAML and those of its content by line; a value that YAML spoilt is reported once."""
     spoilt = {fault.place for fault in file.faults}

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,16 @@ import asyncssh
 from cli.ssh import Agent, Answer, UnreachedError, connected, printable, run
 from mesh.model import Secret, Ssh
 
-__all__ = ["Answer", "FleetError", "HostRef", "hosts", "run_all"]
+__all__ = ["Answer", "Fleet", "FleetError", "HostRef", "known", "run_all"]
 
 _ENGINE_SECONDS = 180.0
 AT_ONCE = 64
 # How pulumi marks a secret in its state: sdk/go/common/resource/plugin/rpc.go and properties.go.
 _SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
-_ENDPOINT = "wireguard-mesh:index:Endpoint$command:remote:Command"
+_SITE = "wireguard-mesh:index:Endpoint"
+_COMMAND = f"{_SITE}$command:remote:Command"
+NOT_SET_UP = "not set up yet: the last 'pulumi up' did not come that far; run it again"
+_IN_PART = "not set up, or not taken away, to the end: the last run of 'pulumi' stopped there; run it again"
 
 
 class FleetError(Exception):
@@ -43,8 +46,27 @@ class HostRef:
     rules: str
 
 
-def hosts(stack: str, directory: Path) -> tuple[HostRef, ...]:
-    """The hosts of a stack, in the order of their sites' names, by the engine in the project's directory.
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A stack's sites, in the order of their names: the `hosts` that have been given something to run.
+
+    `unfinished` are the others that the state knows, each with the reason in words: a run failed before that. `begun`
+    is whether there is anything in the state at all.
+    """
+
+    hosts: tuple[HostRef, ...]
+    unfinished: Mapping[str, str]
+    begun: bool
+
+    def lacking(self, declared: Iterable[str]) -> dict[str, str]:
+        """The sites without a host to ask, and why, those that only the stack file has among them."""
+        there = {host.site for host in self.hosts}
+        never = {site: NOT_SET_UP for site in declared if site not in there} if self.begun else {}
+        return {**never, **self.unfinished}
+
+
+def known(stack: str, directory: Path) -> Fleet:
+    """The sites of a stack, by the engine in the project's directory.
 
     Nothing is written, and nothing dialled. Raises FleetError.
     """
@@ -92,20 +114,28 @@ def _refusal(stack: str, stderr: str, status: int) -> str:
     return f"pulumi cannot read the state of '{stack}': {text}{way}"
 
 
-def read_state(exported: str) -> tuple[HostRef, ...]:
-    """The hosts in what `pulumi stack export --show-secrets` says. Raises FleetError."""
+def read_state(exported: str) -> Fleet:
+    """The sites in what `pulumi stack export --show-secrets` says. Raises FleetError."""
     try:
         resources = json.loads(exported)["deployment"].get("resources") or []
-        commands = {
-            resource["urn"].rpartition("::")[2]: resource
-            for resource in resources
-            if resource["urn"].split("::")[2:3] and resource["urn"].split("::")[2].endswith(_ENDPOINT)
-            if not resource.get("delete")
-        }
-        sites = sorted(name.removesuffix("-config") for name in commands if name.endswith("-config"))
-        return tuple(_host(site, commands) for site in sites)
+        commands = {name: resource for name, resource in _of_kind(_COMMAND, resources) if not resource.get("delete")}
+        given = sorted(name.removesuffix("-config") for name in commands if name.endswith("-config"))
+        others = sorted({name for name, _ in _of_kind(_SITE, resources)} - set(given))
+        return Fleet(
+            hosts=tuple(_host(site, commands) for site in given),
+            unfinished={site: _IN_PART if f"{site}-host" in commands else NOT_SET_UP for site in others},
+            begun=bool(resources),
+        )
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         raise FleetError("the stack's state is not as this version writes it; run 'pulumi up' with it first") from None
+
+
+def _of_kind(kind: str, resources: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The resources whose type, those of their parents before it, ends so; with their names."""
+    for resource in resources:
+        words = resource["urn"].split("::")
+        if len(words) > 3 and words[2].endswith(kind):
+            yield words[-1], resource
 
 
 def _host(site: str, commands: Mapping[str, Mapping[str, Any]]) -> HostRef:

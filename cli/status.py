@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cli.fleet import Answer, HostRef, hosts, run_all
+from cli.fleet import Answer, HostRef, known, run_all
 from cli.hoststatus import HostStatus, parse
 from cli.ssh import printable
 from mesh.commands import Commands
@@ -22,7 +22,7 @@ class SiteState:
     """One site: `host` is what its host says, or None where `reason` says why there is no answer.
 
     `expected` is the generation that the last `up` confirmed there, None where none was. `ahead` is how many seconds
-    the host's clock is ahead of ours.
+    the host's clock is ahead of ours. One that is not `set_up` was given nothing yet, and was not asked.
     """
 
     site: str
@@ -31,6 +31,7 @@ class SiteState:
     reason: str | None = None
     host: HostStatus | None = None
     ahead: int = 0
+    set_up: bool = True
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -56,10 +57,15 @@ class SiteState:
             yield f"its clock is {age(abs(self.ahead))} {'ahead of' if self.ahead > 0 else 'behind'} ours"
 
 
-def survey(stack: str, directory: Path, progress: Callable[[str], None] = lambda _: None) -> tuple[SiteState, ...]:
-    """Asks every host of a stack, all at once. Raises FleetError where the stack's state cannot be had."""
+def survey(
+    stack: str, directory: Path, declared: Iterable[str] = (), progress: Callable[[str], None] = lambda _: None
+) -> tuple[SiteState, ...]:
+    """Asks every host of a stack, all at once. Raises FleetError where the stack's state cannot be had.
+
+    `declared` are the sites of the stack file: those that no `up` has come to are told of, too.
+    """
     progress("reads the stack's state")
-    known = hosts(stack, directory)
+    fleet = known(stack, directory)
     heard: dict[str, int] = {}
 
     def done(site: str) -> None:
@@ -67,12 +73,16 @@ def survey(stack: str, directory: Path, progress: Callable[[str], None] = lambda
         progress(f"{len(heard)} of {len(asked)} hosts have answered")
 
     # The others were paused from the first: there is nothing to ask for.
-    asked = [host for host in known if host.interface]
+    asked = [host for host in fleet.hosts if host.interface]
     progress(f"asks {len(asked)} hosts")
     answers = asyncio.run(
         run_all(asked, lambda host: Commands(host.interface, host.site).status, seconds=_SECONDS, done=done)
     )
-    return states(known, answers, heard)
+    lacking = (
+        SiteState(site, paused=False, expected=None, reason=reason, set_up=False)
+        for site, reason in fleet.lacking(declared).items()
+    )
+    return tuple(sorted((*states(fleet.hosts, answers, heard), *lacking), key=lambda state: state.site))
 
 
 def states(
@@ -153,6 +163,7 @@ def data(stack: str, sites: Sequence[SiteState]) -> dict[str, object]:
             {
                 "site": site.site,
                 "paused": site.paused,
+                "set_up": site.set_up,
                 "reachable": site.host is not None,
                 "reason": site.reason,
                 "expected": site.expected,

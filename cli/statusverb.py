@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.text import Text
 
-from cli.check import NoStackFileError
+from cli.check import NoStackFileError, declared_sites
 from cli.console import console, unanswered
 from cli.explain import only_stack_file
 from cli.fleet import FleetError
@@ -30,8 +30,8 @@ def status_command(
 ) -> int:
     """Ask every host whether it still is as the last `up` left it: generation, drift, handshakes. Changes nothing.
 
-    What somebody edited on a host shows as drift. Needs what `pulumi up` needs: the engine, the stack's passphrase and
-    SSH. A paused site that cannot be reached is no fault.
+    What somebody edited on a host shows as drift. A site that no `up` has come to is a fault, too; a paused one that
+    cannot be reached is none. Needs what `pulumi up` needs: the engine, the stack's passphrase and SSH.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ def status_command(
         Print JSON, for programs.
     """
     try:
-        name, _ = only_stack_file(directory, stack)
+        name, path = only_stack_file(directory, stack)
         with console(stderr=True).status("") as shown:
-            sites = survey(stack or name, directory, shown.update)
+            sites = survey(stack or name, directory, declared_sites(path), shown.update)
     except (NoStackFileError, FleetError) as error:
         return unanswered(error, as_json=as_json)
     if as_json:
@@ -94,6 +94,8 @@ def _laid_out(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _row(site: SiteState) -> tuple[str, ...]:
+    if not site.set_up:
+        return site.site, "not set up"
     if site.host is None:
         return site.site, "paused, no answer" if site.paused else "no answer"
     peers = site.host.peers

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cli.fleet import Answer, HostRef, hosts, run_all
+from cli.fleet import Answer, Fleet, HostRef, known, run_all
 from cli.ssh import printable
 from cli.verdict import Finding, Seen, of_hosts, of_pairs, of_probes, read
 from mesh import bundle
@@ -51,14 +51,14 @@ def verify(
     """
     start = time.monotonic()
     progress("reads the stack's state")
-    known = hosts(stack, directory)
+    fleet = known(stack, directory)
     plans = plan(mesh)
     expected = {str(name): bundle.rules_id(bundle.rules(one)) for name, one in plans.items()}
-    paused = {host.site for host in known if host.paused}
-    findings = list(_not_applied(mesh, known, expected))
+    paused = {host.site for host in fleet.hosts if host.paused}
+    findings = list(_not_applied(mesh, fleet, expected))
     # What the file says of these is not what their hosts were given.
     behind = {found.site for found in findings}
-    asked = [host for host in known if host.site not in paused and host.site in expected]
+    asked = [host for host in fleet.hosts if host.site not in paused and host.site in expected]
     there = replace(mesh, sites=tuple(site for site in mesh.sites if site.name in {host.site for host in asked}))
     wanted = tuple(
         probe
@@ -85,16 +85,18 @@ def verify(
     )
 
 
-def _not_applied(mesh: Mesh, known: Sequence[HostRef], expected: Mapping[str, str]) -> list[Finding]:
+def _not_applied(mesh: Mesh, fleet: Fleet, expected: Mapping[str, str]) -> list[Finding]:
     """Sites that the file and the last `up` do not say the same of."""
-    there = {host.site: host for host in known}
     names = {str(site.name) for site in mesh.sites}
-    found = [Finding(name, None, "was never deployed; run 'pulumi up'") for name in sorted(names - there.keys())]
-    for name, host in there.items():
-        if name not in names:
-            found.append(Finding(name, None, "is not in the stack file any more, but still deployed; run 'pulumi up'"))
-        elif not host.paused and host.rules != expected[name]:
-            found.append(Finding(name, None, "the stack file says otherwise than the last 'pulumi up' did; run it"))
+    unfinished = fleet.lacking(names) if fleet.begun else dict.fromkeys(names, "was never deployed; run 'pulumi up'")
+    found = [Finding(name, None, why) for name, why in sorted(unfinished.items())]
+    for host in fleet.hosts:
+        if host.site not in names:
+            why = "is not in the stack file any more, but still deployed; run 'pulumi up'"
+            found.append(Finding(host.site, None, why))
+        elif not host.paused and host.rules != expected[host.site]:
+            why = "the stack file says otherwise than the last 'pulumi up' did; run it"
+            found.append(Finding(host.site, None, why))
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cli import fleet
-from cli.fleet import FleetError, HostRef, hosts, read_state
+from cli.fleet import FleetError, HostRef, known, read_state
 from mesh.model import Secret, Ssh
 
 URN = "urn:pulumi:prod::wireguard-mesh::wireguard-mesh:index:WireguardMesh$wireguard-mesh:index:Endpoint$"
@@ -49,7 +49,7 @@ def test_the_state_says_how_a_host_is_reached_and_what_it_has_to_run() -> None:
         *NYC,
         resource("nyc-host", CONNECTION, "helper"),
     )
-    nyc, use1 = read_state(whole)
+    nyc, use1 = read_state(whole).hosts
     secret = Secret(KEY)
     assert nyc == HostRef(
         "nyc",
@@ -70,15 +70,32 @@ def test_a_host_that_was_paused_before_anything_was_done_there_has_no_generation
     never = [resource(f"nyc-{what}", CONNECTION, "", retainOnDelete=True) for what in ("config", "confirm")]
     for one in never:
         del one["inputs"]["stdin"], one["inputs"]["create"]
-    (host,) = read_state(exported(*never))
+    (host,) = read_state(exported(*never)).hosts
     assert (host.paused, host.interface, host.generation) == (True, "", None)
 
 
 def test_a_host_that_was_never_confirmed_and_one_that_is_being_replaced() -> None:
-    (host,) = read_state(exported(NYC[0], {**NYC[1], "delete": True}))
+    (host,) = read_state(exported(NYC[0], {**NYC[1], "delete": True})).hosts
     assert host.generation is None
-    assert read_state(exported()) == ()
-    assert read_state('{"deployment": {"manifest": {}}}') == ()
+
+
+@pytest.mark.parametrize("nothing", [exported(), '{"deployment": {"manifest": {}}}'])
+def test_a_stack_where_nothing_was_ever_done_lacks_no_site(nothing: str) -> None:
+    fleet = read_state(nothing)
+    assert (fleet.hosts, fleet.lacking(["nyc"])) == ((), {})
+
+
+def test_a_site_that_the_last_up_did_not_come_to_is_known_by_what_else_there_is() -> None:
+    """As an `up` leaves it whose `ams-host` failed, and that of a destroy that did not reach fra any more."""
+    stack = {"urn": "urn:pulumi:prod::wireguard-mesh::pulumi:pulumi:Stack::prod", "type": "pulumi:pulumi:Stack"}
+    kind = "wireguard-mesh:index:Endpoint"
+    sites = [{"urn": f"{URN.removesuffix('$')}::{name}", "type": kind} for name in ("nyc", "ams", "fra")]
+    fleet = read_state(exported(stack, *sites, *NYC, resource("fra-host", CONNECTION, "helper")))
+    assert [host.site for host in fleet.hosts] == ["nyc"]
+    assert list(fleet.lacking(["nyc", "new"])) == ["new", "ams", "fra"]
+    assert fleet.lacking(["new"])["new"] == fleet.unfinished["ams"]
+    assert "not set up yet: the last 'pulumi up' did not come that far" in fleet.unfinished["ams"]
+    assert "or not taken away, to the end" in fleet.unfinished["fra"]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", exported(resource("nyc-config", CONNECTION, "x", inputs={}))])
@@ -98,7 +115,7 @@ def test_the_engine_is_asked_in_the_projects_directory(tmp_path: Path, monkeypat
     (tmp_path / "state").write_text(exported(*NYC))
     engine(tmp_path, 'echo "$PWD $*" >"$OUT" && cat state', monkeypatch)
     monkeypatch.setenv("OUT", str(tmp_path / "asked"))
-    assert [host.site for host in hosts("prod", tmp_path)] == ["nyc"]
+    assert [host.site for host in known("prod", tmp_path).hosts] == ["nyc"]
     asked = (tmp_path / "asked").read_text().strip()
     assert asked == f"{tmp_path} stack export --show-secrets --non-interactive --stack prod"
 
@@ -124,7 +141,7 @@ def test_why_the_engine_has_no_state_is_said_in_its_words_with_the_way_out(
     (tmp_path / "said").write_text(f"{said}\n")
     engine(tmp_path, "cat said >&2; exit 1", monkeypatch)
     with pytest.raises(FleetError, match="cannot read the state of 'prod'") as caught:
-        hosts("prod", tmp_path)
+        known("prod", tmp_path)
     assert said.rpartition("error: ")[2] in str(caught.value)
     assert way in str(caught.value)
     assert "SDK" not in str(caught.value)
@@ -133,9 +150,9 @@ def test_why_the_engine_has_no_state_is_said_in_its_words_with_the_way_out(
 def test_without_an_engine_and_with_one_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(FleetError, match="is not on PATH; install it"):
-        hosts("prod", tmp_path)
+        known("prod", tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     engine(tmp_path, "exec sleep 60", monkeypatch)
     monkeypatch.setattr(fleet, "_ENGINE_SECONDS", 0.3)
     with pytest.raises(FleetError, match="did not read the stack's state"):
-        hosts("prod", tmp_path)
+        known("prod", tmp_path)

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from cli import status, statusverb
-from cli.fleet import Answer, FleetError, HostRef
+from cli.fleet import Answer, Fleet, FleetError, HostRef
 from cli.main import run
 from cli.status import SiteState, age, size, states
 from mesh.model import Ssh
+from tests.cli.prod import FILE
 from tests.cli.test_hoststatus import DOWN, ONE, TWO
 
 NOW = 1795447212
@@ -128,7 +129,9 @@ def test_a_host_that_was_paused_before_anything_was_done_there_is_not_asked(
 
     monkeypatch.setattr(status, "run_all", run_all)
     never = replace(PAUSED, interface="", generation=None)
-    monkeypatch.setattr(status, "hosts", lambda stack, where: (never,))
+    monkeypatch.setattr(
+        status, "known", lambda stack, where: Fleet((never, replace(never, site="nyc")), {}, begun=True)
+    )
     assert run(["status"]) == 0
     assert "ams: paused; nothing was ever done on its host" in capsys.readouterr().out
 
@@ -196,7 +199,7 @@ def test_a_hundred_sites_have_a_hundred_lines_however_many_are_silent() -> None:
 
 @pytest.fixture
 def asked(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Answer | str]:
-    """What the only host of the stack answers; change it."""
+    """What the only host of the stack that was given anything answers; change it."""
     answers: dict[str, Answer | str] = {"ams": said(GOOD)}
 
     async def run_all(hosts: object, command: object, *, done: object, **_: object) -> Mapping[str, Answer | str]:
@@ -206,13 +209,14 @@ def asked(directory: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Answer 
         done("ams")
         return answers
 
-    def hosts(stack: str, _: Path) -> tuple[HostRef, ...]:
+    def known(stack: str, _: Path) -> Fleet:
         if stack != "prod":
             raise FleetError(f"pulumi cannot read the state of '{stack}'")
-        return (AMS,)
+        return Fleet((AMS,), {}, begun=True)
 
+    (directory / FILE).write_text("config: {wireguard-mesh:sites: {ams: {}}}")
     monkeypatch.setattr(status, "run_all", run_all)
-    monkeypatch.setattr(status, "hosts", hosts)
+    monkeypatch.setattr(status, "known", known)
     monkeypatch.setattr("cli.status.time.time", lambda: float(NOW))
     return answers
 
@@ -231,6 +235,34 @@ def test_the_exit_status_is_0_where_all_is_well_1_where_not_and_2_where_nobody_c
     assert run(["status", "--stack", "other"]) == 2
     assert "meshctl: pulumi cannot read the state of 'other'" in capsys.readouterr().err
     assert run(["status", "--nope"]) == 2
+
+
+def test_a_site_that_no_up_has_come_to_is_listed_and_a_fault_though_nobody_can_ask_it(
+    asked: dict[str, Answer | str], directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(status, "known", lambda *_: Fleet((AMS,), {"nyc": "not set up yet: ..."}, begun=True))
+    (directory / FILE).write_text("config: {wireguard-mesh:sites: {ams: {}, fra: {}}}")
+    assert run(["status"]) == 1
+    out = capsys.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in out[2:4]] == [["fra", "not", "set"], ["nyc", "not", "set"]]
+    assert "fra: not set up yet: the last 'pulumi up' did not come that far; run it again" in out
+    assert "nyc: not set up yet: ..." in out
+    assert out[-1] == "prod: 2 of 3 sites are not as they should be"
+    assert run(["status", "--json"]) == 1
+    sites = json.loads(capsys.readouterr().out)["sites"]
+    assert [(site["site"], site["set_up"], site["reachable"]) for site in sites] == [
+        ("ams", True, True),
+        ("fra", False, False),
+        ("nyc", False, False),
+    ]
+    # What the state knows is told of, whatever has become of the file.
+    (directory / FILE).write_bytes(b"\xff")
+    assert run(["status"]) == 1
+    assert "nyc: not set up yet: ..." in capsys.readouterr().out
+    # A stack that was never brought up, or was destroyed, has no site that lacks anything.
+    monkeypatch.setattr(status, "known", lambda *_: Fleet((), {}, begun=False))
+    asked.clear()
+    assert run(["status"]) == 0
 
 
 def test_json_has_all_of_it(asked: dict[str, Answer | str], capsys: pytest.CaptureFixture[str]) -> None:

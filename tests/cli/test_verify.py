@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cli import verify as verifying
-from cli.fleet import Answer, FleetError, HostRef
+from cli.fleet import Answer, Fleet, FleetError, HostRef
 from cli.main import run
 from cli.verify import work
 from mesh import bundle
@@ -146,20 +146,22 @@ def test_a_host_gets_its_own_work_and_no_secret(mesh: Mesh) -> None:
     assert {line.split()[2] for line in lines[1:]} == {"nyc"}
 
 
-Fleet = dict[str, Any]
+Stub = dict[str, Any]
 
 
 @pytest.fixture
-def fleet(directory: Path, mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+def fleet(directory: Path, mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> Stub:
     """The hosts of the stack `prod` and their answers, by site; change them."""
     ids = {str(name): bundle.rules_id(bundle.rules(one)) for name, one in plan(mesh).items()}
-    there: Fleet = {
+    there: Stub = {
         "hosts": {
             site: HostRef(site, "wg0", Ssh("192.0.2.1", 22, "root", "ssh-ed25519 A"), GENERATION, False, ids[site])
             for site in ("ams", "nyc")
         },
         "answers": {site: Answer(0, said(site), "") for site in ("ams", "nyc")},
         "asked": {},
+        "unfinished": {},
+        "begun": True,
     }
 
     async def answer(
@@ -170,7 +172,9 @@ def fleet(directory: Path, mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> Fleet
             done(host.site)
         return {host.site: there["answers"][host.site] for host in hosts}
 
-    monkeypatch.setattr(verifying, "hosts", lambda stack, where: tuple(there["hosts"].values()))
+    monkeypatch.setattr(
+        verifying, "known", lambda *_: Fleet(tuple(there["hosts"].values()), there["unfinished"], there["begun"])
+    )
     monkeypatch.setattr(verifying, "run_all", answer)
     return there
 
@@ -182,7 +186,7 @@ def said(site: str) -> str:
     return f"@results\n{results}\n@before\n{status}@after\n{status}@wireguard\n"
 
 
-def test_a_mesh_that_is_well_is_proved(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mesh_that_is_well_is_proved(fleet: Stub, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["verify"]) == 0
     out, err = capsys.readouterr()
     assert out.startswith("prod: as configured; 2 hosts asked, 2 pings and ")
@@ -196,7 +200,7 @@ def test_a_mesh_that_is_well_is_proved(fleet: Fleet, capsys: pytest.CaptureFixtu
     assert tasks.startswith("peer nyc 10.99.0.1\n")
 
 
-def test_each_fault_has_a_line_and_the_exit_status_says_so(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_fault_has_a_line_and_the_exit_status_says_so(fleet: Stub, capsys: pytest.CaptureFixture[str]) -> None:
     fleet["answers"]["nyc"] = "192.0.2.1, port 22 does not answer within 10 s"
     fleet["answers"]["ams"] = Answer(0, said("ams").replace("probe 0 silent", "probe 0 refused"), "")
     assert run(["verify"]) == 1
@@ -209,19 +213,32 @@ def test_each_fault_has_a_line_and_the_exit_status_says_so(fleet: Fleet, capsys:
     assert [one["site"] for one in json.loads(capsys.readouterr().out)["findings"]] == ["nyc", "ams"]
 
 
-def test_sites_that_the_file_and_the_last_up_do_not_agree_on(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sites_that_the_file_and_the_last_up_do_not_agree_on(fleet: Stub, capsys: pytest.CaptureFixture[str]) -> None:
     nyc = fleet["hosts"].pop("nyc")
     fleet["hosts"]["old"] = HostRef("old", "wg0", nyc.connection, GENERATION, False, "")
     fleet["hosts"]["ams"] = HostRef("ams", "wg0", nyc.connection, GENERATION, False, "other rules")
     assert run(["verify"]) == 1
     out, _ = capsys.readouterr()
-    assert "nyc: was never deployed; run 'pulumi up'" in out
+    assert "nyc: not set up yet: the last 'pulumi up' did not come that far; run it again" in out
     assert "old: is not in the stack file any more, but still deployed" in out
     assert "ams: the stack file says otherwise than the last 'pulumi up' did; run it" in out
     assert set(fleet["asked"]) == {"ams"}
 
 
-def test_what_a_host_was_never_told_of_is_not_tried_there(fleet: Fleet) -> None:
+def test_a_site_that_was_left_half_done_is_a_fault_also_where_the_file_has_it_no_more(
+    fleet: Stub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fleet["unfinished"] = {"old": "not taken away"}
+    assert run(["verify"]) == 1
+    assert "old: not taken away" in capsys.readouterr().out
+    assert set(fleet["asked"]) == {"ams", "nyc"}
+    # Before the first `up`, no site is behind another.
+    fleet |= {"hosts": {}, "unfinished": {}, "begun": False}
+    assert run(["verify"]) == 1
+    assert "ams, nyc: was never deployed; run 'pulumi up'" in capsys.readouterr().out
+
+
+def test_what_a_host_was_never_told_of_is_not_tried_there(fleet: Stub) -> None:
     run(["verify"])
     assert all("\ntcp " in tasks for _, tasks in fleet["asked"].values())
     fleet["hosts"]["ams"] = replace(fleet["hosts"]["ams"], rules="other rules")
@@ -229,14 +246,14 @@ def test_what_a_host_was_never_told_of_is_not_tried_there(fleet: Fleet) -> None:
     assert [tasks for _, tasks in fleet["asked"].values()] == ["peer nyc 10.99.0.1\n", "peer ams 10.99.0.2\n"]
 
 
-def test_a_paused_site_is_left_out_and_said_to_be(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_paused_site_is_left_out_and_said_to_be(fleet: Stub, capsys: pytest.CaptureFixture[str]) -> None:
     fleet["hosts"]["nyc"] = HostRef("nyc", "", fleet["hosts"]["nyc"].connection, None, True, "")
     assert run(["verify"]) == 0
     assert "nyc: paused, and left out" in capsys.readouterr().out
     assert fleet["asked"]["ams"][1] == ""
 
 
-def test_what_a_terminal_would_obey_is_not_handed_on(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_terminal_would_obey_is_not_handed_on(fleet: Stub, capsys: pytest.CaptureFixture[str]) -> None:
     told = said("ams").replace("drift: none", "drift: \x1b[2Jgone").replace("0 silent", "0 untried \x1b[2Jno bash")
     fleet["answers"]["ams"] = Answer(0, told, "")
     assert run(["verify"]) == 1
@@ -256,7 +273,7 @@ def test_what_a_terminal_would_obey_is_not_handed_on(fleet: Fleet, capsys: pytes
     ids=["refused", "no answer of ours", "of another version"],
 )
 def test_an_answer_that_is_none_is_told(
-    fleet: Fleet, capsys: pytest.CaptureFixture[str], answer: Answer, reason: str
+    fleet: Stub, capsys: pytest.CaptureFixture[str], answer: Answer, reason: str
 ) -> None:
     fleet["answers"]["ams"] = answer
     assert run(["verify"]) == 1
@@ -264,12 +281,12 @@ def test_an_answer_that_is_none_is_told(
 
 
 def test_where_nobody_can_be_asked_the_exit_status_is_2(
-    fleet: Fleet, directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    fleet: Stub, directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(stack: str, where: Path) -> None:
         raise FleetError("pulumi is not on PATH")
 
-    monkeypatch.setattr(verifying, "hosts", refuse)
+    monkeypatch.setattr(verifying, "known", refuse)
     assert run(["verify"]) == 2
     assert "pulumi is not on PATH" in capsys.readouterr().err
     assert run(["verify", "--json"]) == 2

@@ -94,6 +94,10 @@ def test_a_host_with_another_key_is_refused_before_anything_is_written(set_stage
     assert not re.search("^/", seen, re.M), seen
     assert stage.traces("nyc") == blank
     assert stage.status("ams")["live"] == stage.stated()["ams"]
+    for verb in ("status", "verify"):
+        asked = stage.deployment.meshctl(verb)
+        assert asked.returncode == 1, asked.stderr
+        assert "nyc: not set up yet: the last 'pulumi up' did not come that far" in asked.stdout
 
 
 def test_an_ssh_server_that_accepts_and_is_silent_is_waited_for_until_the_engine_is_stopped(
@@ -131,6 +135,9 @@ def test_a_destroy_with_a_dead_host_names_it_and_takes_the_rest_away(set_stage: 
     assert set(errors) == {"nyc-host"}
     assert stage.traces("ams") == blank
     assert set(stage.stated()) == set()
+    asked = stage.deployment.meshctl("status")
+    assert asked.returncode == 1, asked.stderr
+    assert "nyc: not set up, or not taken away, to the end" in asked.stdout
     # It is gone for good: what is left in the state is forgotten as a whole.
     stage.pulumi("stack", "rm", "--force", "--yes", "--preserve-config")
     stage.join_again("nyc")
