@@ -1,6 +1,5 @@
 """A lab's stack: runs the engine in the operator's namespace, on the lab's copy of the project."""
 
-import json
 import os
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.engine import Request
+from lab.following import follow
 from lab.namespaces import MARK
 from lab.project import copy_project
 from lab.toolchain import ENGINE_ENVIRONMENT, Engine
@@ -146,7 +146,7 @@ class Deployment:
                 process.stdin.write(request.to_json())
                 process.stdin.close()
                 with _left_to_the_engine(listener):
-                    followed = _follow(process.stdout, listener)
+                    followed = follow(process.stdout, listener)
             stderr.seek(0)
             return *followed, stderr.read()
 
@@ -200,26 +200,6 @@ def _left_to_the_engine(listener: Listener) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _follow(lines: Any, listener: Listener) -> tuple[dict[str, Any], tuple[str, ...], tuple[tuple[str, str], ...]]:
-    end: dict[str, Any] = {}
-    warnings = []
-    errors: dict[str, str] = {}
-    for line in lines:
-        message = json.loads(line)
-        if "event" not in message:
-            end = message
-            continue
-        event = message["event"]
-        if event["kind"] == "warning":
-            # The stack as a whole has no name.
-            warnings.append(": ".join(filter(None, (event["name"], event["message"].strip()))))
-        elif event["kind"] == "error" and event["message"].strip() != "update failed":
-            # The engine says it again, in other words, for the stack as a whole; the first is the cause.
-            errors.setdefault(event["name"], event["message"].strip())
-        listener(event)
-    return end, tuple(warnings), tuple(errors.items())
 
 
 def _ignore(_event: dict[str, Any]) -> None:

@@ -20,12 +20,12 @@ DIALS_SECONDS = 55.0
 
 
 def failed(stage: Stage, operation: str = "up") -> dict[str, str]:
-    """What is said of each resource by an operation that fails, as it has to, in time."""
+    """What is said, all of it by resources, by an operation that fails, as it has to, in time."""
     start = time.monotonic()
     outcome = stage.run(operation)
     assert time.monotonic() - start < DIALS_SECONDS + PATIENCE
     assert outcome.failure is not None
-    return stage.errors_of(outcome)
+    return dict(outcome.errors)
 
 
 def test_a_site_that_is_cut_off_is_named_and_holds_up_no_other(set_stage: SetStage) -> None:
