@@ -1,6 +1,6 @@
 """The whole mesh: its keys, a machine for each site, and an endpoint on each machine."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import cache, partial
 from typing import Any
 
@@ -48,10 +48,13 @@ class WireguardMesh(pulumi.ComponentResource):
         self._within = mesh.confirm_within
         program = packed(helper)
         self.endpoints: dict[SiteName, Endpoint] = {}
+        own = frozenset(site.name for site in mesh.sites if site.private_key is not None)
         # What a paused site's host has says which keys may change.
         for site, plan in sorted(plans.items(), key=lambda item: not item[1].site.paused):
             paused = {each: made.config.stdin for each, made in self.endpoints.items() if plans[each].site.paused}
-            checked = pulumi.Output.all(keys=keys, paused=pulumi.Output.all(**paused)).apply(_unless_held_up)
+            checked = pulumi.Output.all(keys=keys, paused=pulumi.Output.all(**paused)).apply(
+                partial(_unless_held_up, own)
+            )
             self.endpoints[site] = self._endpoint(plan, machines, checked, given, program)
         again = pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook("confirm-again", _is_pending)])
         for endpoint in self.endpoints.values():
@@ -97,10 +100,10 @@ def _is_pending(failed: pulumi.ErrorHookArgs) -> bool:
     return "exited with status 75" in failed.errors[0] and len(failed.errors) <= _AGAIN
 
 
-def _unless_held_up(known: Mapping[str, Any]) -> KeyRing:
+def _unless_held_up(own: Container[SiteName], known: Mapping[str, Any]) -> KeyRing:
     keys: KeyRing = known["keys"]
     paused = {SiteName(site): text or "" for site, text in dict(known["paused"]).items()}
-    if faults := list(held_up(keys, paused)):
+    if faults := list(held_up(keys, paused, own)):
         raise pulumi.RunError(report(faults))
     return keys
 

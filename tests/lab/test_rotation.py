@@ -129,7 +129,7 @@ def test_no_key_changes_while_a_site_is_paused_that_knows_the_old_one(start: Sta
     environment.up()
     if what == "a site's key":
         rotate(environment, "nyc", 2)
-        said = "sites.nyc: its key cannot change while ams is paused"
+        said = "sites.nyc.key_generation: the key of nyc cannot change while ams is paused"
     else:
         environment.config["mesh"]["preshared_generation"] = 2
         environment.write()

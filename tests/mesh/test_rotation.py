@@ -17,7 +17,10 @@ ROOT = generate_root()
 RING = KeyRing.of(KEYS, ROOT)
 AMS = SiteName("ams")
 TEXT = RING.bundle(plan(MESH)[AMS], "SHA256:ams", {}).text
-WAY_OUT = "while ams is paused, whose host would not learn of it; wait for that host, or remove the site"
+WAY_OUT = (
+    "while ams is paused, whose host would not learn of it; set it back, or take 'paused' out of sites.ams once that"
+    " host is there again, or take sites.ams out of the config if it never will be"
+)
 
 
 def faults(ring: KeyRing, text: str = TEXT) -> list[str]:
@@ -35,7 +38,14 @@ def test_what_the_paused_host_has_already_may_stay() -> None:
 @pytest.mark.parametrize("site", ["nyc", "sfo", "ams"])
 def test_another_key_of_a_site_is_refused_by_its_name(site: str) -> None:
     ring = KeyRing.of({**KEYS, site: generate_private_key().reveal()}, ROOT)
-    assert faults(ring) == [f"sites.{site}: its key cannot change {WAY_OUT}"]
+    assert faults(ring) == [f"sites.{site}.key_generation: the key of {site} cannot change {WAY_OUT}"]
+
+
+def test_a_key_that_is_in_the_config_is_refused_where_it_stands() -> None:
+    changed = {site: generate_private_key().reveal() for site in ("nyc", "ams", "sfo")}
+    ring = KeyRing.of({**KEYS, **changed}, ROOT)
+    places = [fault.place for fault in held_up(ring, {AMS: TEXT}, {AMS, SiteName("nyc")})]
+    assert sorted(places) == ["sites.ams.private_key", "sites.nyc.private_key", "sites.sfo.key_generation"]
 
 
 def test_another_root_is_refused_once() -> None:
@@ -46,7 +56,11 @@ def test_another_root_is_refused_once() -> None:
 def test_all_that_is_refused_is_told_at_once() -> None:
     changed = {site: generate_private_key().reveal() for site in ("nyc", "sfo")}
     told = faults(KeyRing.of({**KEYS, **changed}, generate_root()))
-    assert [line.split(":")[0] for line in told] == ["sites.nyc", "sites.sfo", "mesh.preshared_generation"]
+    assert [line.split(":")[0] for line in told] == [
+        "sites.nyc.key_generation",
+        "sites.sfo.key_generation",
+        "mesh.preshared_generation",
+    ]
 
 
 def test_a_host_that_was_never_given_anything_and_sites_that_come_and_go_hold_up_nobody() -> None:
