@@ -5,16 +5,14 @@ The remainder lets the checks of the whole config run at once with the faults of
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from mesh.config.faults import Found, Loc, kind, nearest, place, shown
-from mesh.config.parts import Part
+from mesh.config.faults import Found, Loc, kind, place
+from mesh.config.known import way_out
 from mesh.config.schema import StackPart
-from mesh.config.stackfile import PROJECT
 
 _DEEPEST = 20  # levels of nesting; the schema has nine
 
@@ -150,40 +148,13 @@ def _message(raw: object, loc: Loc, detail: ErrorDetails) -> str:
         case "value_error":
             return str(detail["ctx"]["error"]).replace("{place}", place(loc))
         case "extra_forbidden":
-            return f"unknown key; {_way_out(loc)}"
+            return f"unknown key; {way_out(loc, lambda where: isinstance(_at(raw, where), dict))}"
         case "tuple_type":
             return f"expected a list, found {kind(_at(raw, loc))}"
         case "model_type" | "dict_type":
             return f"expected a mapping of keys and values, found {kind(_at(raw, loc))}"
         case other:
             return f"is not valid ({other})"
-
-
-def _way_out(loc: Loc) -> str:
-    *parents, word = loc
-    _, _, section = str(word).partition(":")
-    if section and not parents:
-        return f"did you mean {shown(f'{PROJECT}:{section}')}?"
-    part: type[Part] = StackPart
-    named = False  # the next key is the name of a site or network, whatever it says
-    for key in parents:
-        if named or isinstance(key, int):
-            named = False
-            continue
-        annotation = _fields(part)[key].annotation
-        named = get_origin(annotation) is dict
-        part = _part_in(annotation) or part
-    return nearest(str(word), _fields(part))
-
-
-def _fields(part: type[Part]) -> dict[str, FieldInfo]:
-    return {info.alias or name: info for name, info in part.model_fields.items()}
-
-
-def _part_in(annotation: object) -> type[Part] | None:
-    if isinstance(annotation, type) and issubclass(annotation, Part):
-        return annotation
-    return next((part for argument in get_args(annotation) if (part := _part_in(argument))), None)
 
 
 def _at(value: Any, loc: Loc) -> Any:

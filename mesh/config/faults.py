@@ -86,15 +86,19 @@ def is_sealed(value: object) -> bool:
 def nearest(word: str, known: Iterable[str]) -> str:
     """The way out of a misspelt word: the nearest known one, or else all of them (or the first ten)."""
     names = list(known)
-    close = get_close_matches(word.lower(), names, n=1)
-    if close:
-        return f"did you mean {shown(close[0])}?"
+    if close := closest(word, names):
+        return f"did you mean {shown(close)}?"
     return f"known here: {listed(names)}" if names else "none is known here"
 
 
-def listed(names: Sequence[str]) -> str:
-    """Names that stand in the config, one after the other, and no more than a reader takes in: the first ten."""
-    return ", ".join(map(_printable, names[:_MOST_LISTED])) + (", ..." if len(names) > _MOST_LISTED else "")
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is most like another one; None where none is much like it."""
+    return next(iter(get_close_matches(word.lower(), list(known), n=1)), None)
+
+
+def listed(names: Sequence[str], most: int | None = _MOST_LISTED) -> str:
+    """Names one after the other; of those that stand in the config no more than a reader takes in, the first ten."""
+    return ", ".join(map(_printable, names[:most])) + (", ..." if most is not None and len(names) > most else "")
 
 
 def without_pasted(text: str, config: object) -> str:

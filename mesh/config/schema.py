@@ -112,6 +112,15 @@ class SitePart(Part):
         "The site's own address in the tunnel, one for each network of `mesh.tunnel`. Written, not invented: adding or"
         " removing a site renumbers nobody. Left out, the error names the next free one."
     )
+    colo: ColoPart | None = Field(
+        default=None, description="A host that exists already. Every site has one of `colo`, `aws` and `digitalocean`."
+    )
+    aws: AwsPart | None = Field(default=None, description="An instance on AWS, which is made.")
+    digitalocean: DigitalOceanPart | None = Field(default=None, description="A droplet at DigitalOcean, which is made.")
+    networks: Annotated[dict[str, NetworkPart], BeforeValidator(unsealed)] = Field(
+        default={},
+        description="The networks behind the host, by name. Nobody reaches them without a grant in `access`.",
+    )
     endpoint: EndpointText | None = Field(
         default=None,
         description="Where the other sites send WireGuard's packets: `host`, `host:port` or `[IPv6]:port`."
@@ -137,15 +146,6 @@ class SitePart(Part):
         default=None,
         description="A WireGuard key that the host has already. Default: one is made and kept in the stack's state,"
         " encrypted. Set it by `pulumi config set --path --secret 'wireguard-mesh:sites.NAME.private_key'`.",
-    )
-    colo: ColoPart | None = Field(
-        default=None, description="A host that exists already. Every site has one of `colo`, `aws` and `digitalocean`."
-    )
-    aws: AwsPart | None = Field(default=None, description="An instance on AWS, which is made.")
-    digitalocean: DigitalOceanPart | None = Field(default=None, description="A droplet at DigitalOcean, which is made.")
-    networks: Annotated[dict[str, NetworkPart], BeforeValidator(unsealed)] = Field(
-        default={},
-        description="The networks behind the host, by name. Nobody reaches them without a grant in `access`.",
     )
     key_generation: Generation | None = Field(
         default=None,

@@ -20,6 +20,7 @@ _VPC_LENGTHS = (16, 28)
 # RFC 1918 and RFC 6598; RFC 4193. What is kept for documentation (RFC 5737) is none of these.
 _PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
 _UNIQUE_LOCAL = IPv6Network("fc00::/7")
+_FLAGS = {"true": ("yes", "on", "y"), "false": ("no", "off", "n")}
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 _SPECIAL = tuple(
     (ip_network(prefix), name)
@@ -60,10 +61,14 @@ def text(value: object, what: str = "text") -> str:
 
 
 def flag(value: object) -> bool:
-    """True or false."""
-    if not isinstance(value, bool):
-        raise mistyped("true or false", value)
-    return value
+    """True or false. The other words that YAML once had for these are texts by now (YAML 1.2, 10.3.2)."""
+    if isinstance(value, bool):
+        return value
+    word = value.lower() if isinstance(value, str) else ""
+    if word in {"true", "false"}:
+        raise mistyped("true or false", value, "; leave the quotes out")
+    meant = next((f"; write {flag}" for flag, words in _FLAGS.items() if word in words), "")
+    raise mistyped("true or false", value, meant)
 
 
 def choice(value: object, words: tuple[str, ...]) -> str:

@@ -185,8 +185,8 @@ TABLE: list[Row] = [
         "what belongs to a colo has no place at a machine in a cloud",
         {f"{AWS}.host": "use1.mesh.net", f"{AWS}.reigon": "us-east-1"},
         [
-            f"{AWS}.host: unknown key; known here: region, vpc_cidr, vpc, subnet, route_tables, instance_type,"
-            " architecture, image, generation, profile, ...",
+            f"{AWS}.host: unknown key; it belongs to sites.NAME.colo; known here: region, vpc_cidr, vpc, subnet,"
+            " route_tables, instance_type, architecture, image, generation, profile, role, tags",
             f"{AWS}.reigon: unknown key; did you mean 'region'?",
         ],
     ),

@@ -118,7 +118,7 @@ TABLE: list[Row] = [
         {f"{DO}.generation": 1_000_000, f"{DO}.reserved_address": "yes"},
         [
             f"{DO}.generation: 1000000 is out of range; it goes from 1 to 999999",
-            f"{DO}.reserved_address: expected true or false, found the text 'yes'",
+            f"{DO}.reserved_address: expected true or false, found the text 'yes'; write true",
         ],
     ),
     (
@@ -147,10 +147,10 @@ TABLE: list[Row] = [
         "what belongs to AWS has no place at DigitalOcean",
         {f"{DO}.route_tables": ["rtb-0a1b2c3d"], f"{DO}.instance_type": "t4g.nano"},
         [
-            f"{DO}.route_tables: unknown key; known here: region, vpc_cidr, vpc, size, image, generation,"
-            " reserved_address, token, tags",
-            f"{DO}.instance_type: unknown key; known here: region, vpc_cidr, vpc, size, image, generation,"
-            " reserved_address, token, tags",
+            f"{DO}.route_tables: unknown key; it belongs to sites.NAME.aws; known here: region, vpc_cidr, vpc, size,"
+            " image, generation, reserved_address, token, tags",
+            f"{DO}.instance_type: unknown key; it belongs to sites.NAME.aws; known here: region, vpc_cidr, vpc, size,"
+            " image, generation, reserved_address, token, tags",
         ],
     ),
     (

@@ -4,6 +4,12 @@ import pytest
 
 from tests.mesh.config.configs import GONE, HOST_KEY, Row, changed, faults
 
+# What comes first in a site's stanza comes first here; none is left out.
+AT_SITES = (
+    "known here: address, colo, aws, digitalocean, networks, endpoint, listen_port, mtu, dns, private_key,"
+    " key_generation, paused, reapply"
+)
+
 TABLE: list[Row] = [
     (
         "a misspelt key is answered with the nearest one",
@@ -16,9 +22,48 @@ TABLE: list[Row] = [
         ["[\"wireguard_mesh:assert\"]: unknown key; did you mean 'wireguard-mesh:assert'?"],
     ),
     (
-        "an unknown key that is near to none is answered with all",
-        {"access.0.masquerade": True},
-        ["access[0].masquerade: unknown key; known here: from, to, ports"],
+        "an unknown key that is near to none is answered with all, and with where such a key is known",
+        {
+            "access.0.masquerade": True,
+            "access.0.color": "red",
+            "sites.ams.networks.lan.address": "10.20.0.1",
+            "sites.ams.host_key": HOST_KEY,
+            "sites.ams.vpc_cidr": "10.20.0.0/16",
+            "sites.ams.expect": "deny",
+            "tunnel": "10.99.0.0/24",
+        },
+        [
+            "sites.ams.networks.lan.address: unknown key; it belongs to sites.ams; known here: cidr, interface,"
+            " masquerade, return_route, advertise_as",
+            f"sites.ams.host_key: unknown key; it belongs to sites.ams.colo; {AT_SITES}",
+            f"sites.ams.vpc_cidr: unknown key; it belongs to sites.NAME.aws or sites.NAME.digitalocean; {AT_SITES}",
+            f"sites.ams.expect: unknown key; it belongs to assert[N] or probes[N]; {AT_SITES}",
+            "access[0].masquerade: unknown key; it belongs to sites.NAME.networks.NAME; known here: from, to, ports",
+            "access[0].color: unknown key; known here: from, to, ports",
+            "tunnel: unknown key; it belongs to mesh; known here: mesh, ssh, operators, sites, groups, access, assert,"
+            " probes",
+        ],
+    ),
+    (
+        "a key that is like another one, and known where the same config has a place for it, is meant as it stands",
+        {"sites.ams.user": "admin", "sites.ams.colo.networks": {}, "sites.ams.groups": {}, "sites.ams.usr": "admin"},
+        [
+            "sites.ams.colo.networks: unknown key; it belongs to sites.ams; known here: host, host_key, user, port,"
+            " private_key, proxy, sends_from, adopt",
+            f"sites.ams.user: unknown key; it belongs to sites.ams.colo; {AT_SITES}",
+            f"sites.ams.groups: unknown key; it belongs to the top of the config; {AT_SITES}",
+            f"sites.ams.usr: unknown key; {AT_SITES}",
+        ],
+    ),
+    (
+        "a word that was a truth value in older YAML is answered with the one that it would be",
+        {"sites.ams.paused": "yes", "sites.nyc.paused": "Off", "sites.fra.paused": "true", "sites.fra.reapply": "yes"},
+        [
+            "sites.nyc.paused: expected true or false, found the text 'Off'; write false",
+            "sites.ams.paused: expected true or false, found the text 'yes'; write true",
+            "sites.fra.paused: expected true or false, found the text 'true'; leave the quotes out",
+            "sites.fra.reapply: expected a whole number from 0 to 999999, found the text 'yes'",
+        ],
     ),
     (
         "a misspelt section is answered with the nearest one",
@@ -94,7 +139,7 @@ TABLE: list[Row] = [
             "sites.nyc: expected a mapping of keys and values, found the text '10.99.0.1'",
             "sites.ams.networks: expected a mapping of keys and values, found a list",
             "sites.fra.address: expected an IP address, found the number 10.99; put it in quotes",
-            "sites.fra.networks.lan.masquerade: expected true or false, found the text 'yes'",
+            "sites.fra.networks.lan.masquerade: expected true or false, found the text 'yes'; write true",
             "access: expected a list, found the text 'ams.lan to nyc.virbr0'",
         ],
     ),

@@ -18,8 +18,8 @@ TABLE: list[Row] = [
         "a kind that is not known is a fault beside the one that is given",
         {"sites.fra.gcp": {"region": "europe-west3"}},
         [
-            "sites.fra.gcp: unknown key; known here: address, endpoint, listen_port, mtu, dns, private_key, colo, aws,"
-            " digitalocean, networks, ..."
+            "sites.fra.gcp: unknown key; known here: address, colo, aws, digitalocean, networks, endpoint,"
+            " listen_port, mtu, dns, private_key, key_generation, paused, reapply"
         ],
     ),
     (
@@ -134,9 +134,9 @@ TABLE: list[Row] = [
         "only a colo can have an interface that is taken over",
         {"sites.nyc.adopt": True, "sites.ams.colo.adopt": "yes"},
         [
-            "sites.nyc.adopt: unknown key; known here: address, endpoint, listen_port, mtu, dns, private_key, colo,"
-            " aws, digitalocean, networks, ...",
-            "sites.ams.colo.adopt: expected true or false, found the text 'yes'",
+            "sites.nyc.adopt: unknown key; it belongs to sites.nyc.colo; known here: address, colo, aws, digitalocean,"
+            " networks, endpoint, listen_port, mtu, dns, private_key, key_generation, paused, reapply",
+            "sites.ams.colo.adopt: expected true or false, found the text 'yes'; write true",
         ],
     ),
 ]

@@ -47,7 +47,7 @@ TABLE: list[Row] = [
     (
         "a masquerade that cannot be read is one fault",
         {f"{NYC}.masquerade": "yes"},
-        [f"{NYC}.masquerade: expected true or false, found the text 'yes'"],
+        [f"{NYC}.masquerade: expected true or false, found the text 'yes'; write true"],
     ),
     (
         "IPv6 in the tunnel needs an MTU of 1280 at every site",
