@@ -1,6 +1,7 @@
 """A site that gets another key: its peers take both for a while, and nobody is cut off, whichever way it ends."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -109,6 +110,27 @@ def test_a_site_that_goes_back_to_its_old_key_is_reached_by_it(trio: dict[str, H
     later(ams, 1)
     ams.run("/usr/local/sbin/wireguard-mesh", "retire", "wg0")
     assert {old_key, new_key} <= set(peers(ams))
+
+
+def test_every_peer_is_spoken_to_by_the_new_key_at_once_though_nobody_has_anything_to_send(
+    trio: dict[str, Host], keys: Keys
+) -> None:
+    silent = replace(MESH, persistent_keepalive=0)
+    for host in trio.values():  # the helper's own pings would do it, too
+        host.run("sh", "-c", "cat >/usr/local/bin/ping; chmod 755 /usr/local/bin/ping", stdin="#!/bin/sh\nexit 1\n")
+    for name, host in trio.items():
+        settle(host, keys.bundle(silent, name))
+    new = renewed(keys, "nyc")
+    for name in ("ams", "sfo"):
+        settle(trio[name], new.bundle(silent, name))
+    bundle, new_key = new.bundle(silent, "nyc"), new.of("nyc").public_key()
+    trio["nyc"].answer("apply", stdin=bundle.text)
+    handshakes = "wg show wg0 latest-handshakes | awk '$2 > 0 { print $1 }'"
+    assert [host.sh(handshakes) for host in trio.values()] == ["", "", ""], "nobody sends by itself"
+    trio["nyc"].answer("confirm", stdin=bundle.generation)
+    for name in ("ams", "sfo"):
+        trio[name].run("timeout", "15", "sh", "-c", f"until {handshakes} | grep -qF {new_key}; do sleep 0.1; done")
+        trio[name].run("timeout", "15", "sh", "-c", HAS_PREFIXES.format(new_key))
 
 
 def test_a_key_that_the_others_do_not_know_goes_back(trio: dict[str, Host], keys: Keys) -> None:
