@@ -13,7 +13,7 @@
 #                         and has a peer's two keys while it changes them
 #   load IFACE RULES, forward IFACE RULES, unload IFACE       called by wg-quick (PreUp, PostUp, PostDown)
 #
-# Exit status: 0 done (status: said, whatever differs); 64 wrong usage; 65 bad bundle, nothing touched; 69 something is missing on this host, nothing
+# Exit status: 0 done (status: said, whatever differs or could not be read, which is told); 64 wrong usage; 65 bad bundle, nothing touched; 69 something is missing on this host, nothing
 # touched; 71 the system refused a step: apply and confirm went back, or say that they could not, or that it is confirmed
 # and not whole; every other verb stopped there and can be run again; 73 cannot write; 75 pending, or another run is at
 # work; above 128 ended by a signal, and gone back all the same.

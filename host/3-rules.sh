@@ -69,12 +69,13 @@ load_rules() { # ID
             echo "the rules $1 are missing in $dir" >"$work/reason"
             exit 71
         }
-        rules_script "$family" "$1"
-        [ -s "$work/script" ] || continue
         if [ -n "$looking" ]; then
-            rules_drift "$family"
+            attempt_step rules_script "$family" "$1"
+            if [ "$result" != 0 ]; then unread; elif [ -s "$work/script" ]; then rules_drift "$family"; fi
             continue
         fi
+        rules_script "$family" "$1"
+        [ -s "$work/script" ] || continue
         if grep -q '^:' "$work/script"; then changed "rules replaced"; else changed "jumps put first again"; fi
         mv "$work/saved" "$work/before"
         run "$tables-restore" -w 10 --noflush <"$work/script"

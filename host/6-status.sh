@@ -61,8 +61,9 @@ show_rules() {
         if [ ! -f "$dir/rules/${id:-none}/rules.v$family" ]; then
             verdict=missing
         else
-            rules_script "$family" "$id"
-            if [ -s "$work/script" ]; then verdict=differ; else verdict="in place"; fi
+            attempt_step rules_script "$family" "$id"
+            if [ "$result" != 0 ]; then verdict=unknown; elif [ -s "$work/script" ]; then verdict=differ; else verdict="in place"; fi
+            rm -f "$work/reason" # it is told with what differs
         fi
         echo "rules.v$family: ${id:-none} $verdict"
     done
@@ -96,14 +97,18 @@ show_drift() {
         echo "drift: unknown, since another run is at work on $iface"
     elif [ -n "$looking" ]; then
         attempt_step find_drift
-        if [ "$result" != 0 ]; then changed '' "unknown in part: $(reason)"; fi
-        rm -f "$work/reason"
+        if [ "$result" != 0 ]; then unread; fi
         awk '!seen[$0]++ { print "drift: " $0 } END { if (!NR) print "drift: none" }' "$work/changes"
     elif [ -f "$conf" ] && is_ours "$conf"; then
         echo "drift: $dir missing"
     else
         echo "drift: none"
     fi
+}
+
+unread() { # what follows from it is not told; the rest is
+    changed '' "unknown in part: $(reason)"
+    rm -f "$work/reason"
 }
 
 find_drift() { # in a subshell

@@ -190,3 +190,34 @@ def test_a_folder_of_ours_that_is_gone_and_a_network_without_its_interface_are_d
     assert drift(nyc) == ["interface virbr0 missing, which a network is behind"]
     nyc.run("rm", "-r", "/etc/wireguard/wg0.d")
     assert drift(nyc) == ["/etc/wireguard/wg0.d missing"]
+
+
+@pytest.mark.parametrize(("program", "family"), [("iptables-save", 4), ("ip6tables-save", 6)])
+@pytest.mark.parametrize("how", ["fails", "is missing"])
+def test_rules_that_cannot_be_read_are_said_to_be_and_all_else_is_told(
+    nyc: Host, keys: Keys, program: str, family: int, how: str
+) -> None:
+    bundle = keys.bundle(between(NYC, AMS), "nyc")
+    settle(nyc, bundle)
+    nyc.sh("ip route del 10.20.0.0/24 dev wg0; iptables -F FORWARD; ip6tables -F FORWARD")
+    whole = dict(line.split(": ", 1) for line in nyc.answer("status").splitlines())
+    script = "echo 'the kernel says no' >&2; exit 3" if how == "fails" else f"exec /nowhere/{program}"
+    nyc.run("sh", "-c", f"cat >/usr/local/bin/{program}; chmod 755 /usr/local/bin/{program}",
+            stdin=f"#!/bin/sh\n{script}\n")  # fmt: skip
+    done = nyc.helper("status")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert {line.split(": ", 1)[0] for line in lines} == set(whole), "no line is left out"
+    assert f"live: {bundle.generation}" in lines
+    (rules,) = (line for line in lines if line.startswith(f"rules.v{family}: "))
+    assert rules.endswith(" unknown")
+    assert f"rules.v{10 - family}: {rules.split()[1]} differ" in lines
+    told = [line.removeprefix("drift: ") for line in lines if line.startswith("drift: ")]
+    (unread,) = (line for line in told if line.startswith("unknown in part: "))
+    assert re.search(f"^unknown in part: {program}: .*{'the kernel says no' if how == 'fails' else program}", unread)
+    assert sorted(set(told) - {unread}) == [
+        f"jump from filter FORWARD to WG0-FWD missing (IPv{10 - family})",
+        "route 10.20.0.0/24 missing",
+    ]
+    nyc.run("rm", f"/usr/local/bin/{program}")
+    assert not any(line.startswith("unknown") for line in drift(nyc))
