@@ -18,6 +18,7 @@ __all__ = ["Answer", "Fleet", "FleetError", "HostRef", "known", "run_all"]
 
 _ENGINE_SECONDS = 180.0
 AT_ONCE = 64
+_LATE_SECONDS = 3.0
 # How pulumi marks a secret in its state: sdk/go/common/resource/plugin/rpc.go and properties.go.
 _SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 _SITE = "wireguard-mesh:index:Endpoint"
@@ -185,11 +186,13 @@ async def run_all(
     *,
     seconds: float = 90.0,
     done: Callable[[str], None] = lambda _: None,
+    decides: Callable[[Answer | str], bool] = lambda _: False,
 ) -> dict[str, Answer | str]:
     """Runs a command on every host, at most 64 at once: by site its answer, or in words why there is none.
 
     `stdin` is each command's, by site. A command has `seconds`. `done` hears of each site whose answer is there.
-    One connection for each host, and one for each bastion.
+    After one that `decides`, the others have three seconds more; those that are late are left out. One connection for
+    each host, and one for each bastion.
     """
     places = asyncio.Semaphore(AT_ONCE)
     async with contextlib.AsyncExitStack() as opened:
@@ -208,8 +211,17 @@ async def run_all(
                 finally:
                     done(host.site)
 
-        answers = await asyncio.gather(*(ask(host) for host in hosts))
-    return {host.site: answer for host, answer in zip(hosts, answers, strict=True)}
+        asking = {host.site: asyncio.ensure_future(ask(host)) for host in hosts}
+        left = set(asking.values())
+        while left:
+            over, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+            if left and any(decides(one.result()) for one in over):
+                _, left = await asyncio.wait(left, timeout=_LATE_SECONDS)
+                for late in left:
+                    late.cancel()
+                await asyncio.gather(*left, return_exceptions=True)
+                break
+    return {site: one.result() for site, one in asking.items() if not one.cancelled()}
 
 
 class _Bastions:

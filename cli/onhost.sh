@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs on a host for `meshctl verify`, as root, and changes nothing: pings every peer, waits for handshakes that are
-# newer than what changed, and opens connections.
+# newer than what changed, and opens connections. Nothing of that while a change is not confirmed.
 #
 #   sh -c TEXT sh IFACE SECONDS     with the work on stdin, one a line:
 #       peer SITE ADDRESS                           ping it, for SECONDS at most
@@ -80,7 +80,7 @@ status() { # FILE
 
 work=$(mktemp -d) || exit 73
 trap 'rm -rf "$work"' EXIT
-trap 'exit 143' HUP INT TERM
+trap 'exit 143' HUP INT TERM PIPE # nobody may be waiting for the answer any more
 for tool in "$helper" ping bash; do
     command -v "$tool" >/dev/null || {
         echo "$tool is missing on this host" >&2
@@ -90,6 +90,8 @@ done
 cat >"$work/list"
 : >"$work/results"
 status "$work/before"
+# It may go back at any moment: what is tried meanwhile proves nothing.
+! grep -q '^goes back: ' "$work/before" || : >"$work/list"
 start=$(ticks)
 while read -r kind site address; do
     [ "$kind" != peer ] || until_it_answers "$site" "$address" </dev/null >>"$work/results" &

@@ -48,6 +48,11 @@ class Seen:
     keys: Mapping[str, str] = field(default_factory=dict)
     endpoints: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def unconfirmed(self) -> int | None:
+        """The seconds after which a change goes back that was not confirmed, be it meanwhile; None without one."""
+        return self.before.goes_back_in if self.after.goes_back_in is None else self.after.goes_back_in
+
     def heard(self, peer: str) -> int:
         """The bytes that came from a peer meanwhile, of packets that WireGuard took for its."""
         before, after = _peer(self.before, peer), _peer(self.after, peer)
@@ -100,7 +105,7 @@ def of_hosts(hosts: Sequence[HostRef], seen: Mapping[str, Seen]) -> Iterator[Fin
     for host in hosts:
         if host.site not in seen:
             continue
-        status = seen[host.site].after
+        status, unconfirmed = seen[host.site].after, seen[host.site].unconfirmed
         if host.generation is None:
             yield Finding(host.site, None, "no 'pulumi up' has confirmed anything there yet; run it")
         elif status.confirmed != host.generation:
@@ -113,8 +118,8 @@ def of_hosts(hosts: Sequence[HostRef], seen: Mapping[str, Seen]) -> Iterator[Fin
             )
         if status.live is None:
             yield Finding(host.site, None, f"{host.interface} is down; 'wg-quick up {host.interface}' on the host")
-        elif status.goes_back_in is not None:
-            yield Finding(host.site, None, f"a change waits to be confirmed, for {max(status.goes_back_in, 0)} s more")
+        elif unconfirmed is not None:
+            yield Finding(host.site, None, _unconfirmed(unconfirmed))
         elif status.live != status.confirmed:
             yield Finding(
                 host.site,
@@ -123,6 +128,13 @@ def of_hosts(hosts: Sequence[HostRef], seen: Mapping[str, Seen]) -> Iterator[Fin
             )
         for drift in status.drift:
             yield Finding(host.site, None, f"is not as it was applied: {drift}")
+
+
+def _unconfirmed(seconds: int) -> str:
+    return (
+        f"a change is not confirmed, and goes back in {max(seconds, 0)} s: wait for the 'pulumi up' that is at work, or"
+        " run it again; nothing else was tried"
+    )
 
 
 def of_pairs(mesh: Mesh, seen: Mapping[str, Seen]) -> Iterator[Finding]:

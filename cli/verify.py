@@ -73,7 +73,9 @@ def verify(
             seen[site] = answer
         else:
             findings.append(Finding(site, None, answer))
-    findings += [*of_hosts(asked, seen), *of_pairs(there, seen), *of_probes(wanted, seen)]
+    findings += of_hosts(asked, seen)
+    if all(one.unconfirmed is None for one in seen.values()):
+        findings += [*of_pairs(there, seen), *of_probes(wanted, seen)]
     return Verified(
         findings=tuple(findings),
         left_out=tuple(sorted(paused)),
@@ -118,9 +120,16 @@ def _ask(
             {str(site.name): work(mesh, site.name, wanted) for site in mesh.sites},
             seconds=within + _BEYOND_SECONDS + 15,
             done=done,
+            # Others would wait for handshakes by what may be gone in a moment.
+            decides=_is_unconfirmed,
         )
     )
     return {site: _seen(answer, heard[site]) for site, answer in answers.items()}
+
+
+def _is_unconfirmed(answer: Answer | str) -> bool:
+    seen = _seen(answer, 0)
+    return isinstance(seen, Seen) and seen.unconfirmed is not None
 
 
 def _seen(answer: Answer | str, now: int) -> Seen | str:

@@ -234,3 +234,27 @@ def test_no_more_connections_are_open_at_once_than_is_said(monkeypatch: pytest.M
     host = Host(count)
     assert len(asyncio.run(scenario())) == 9
     assert most == 3
+
+
+def test_after_an_answer_that_decides_those_that_are_late_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet, "_LATE_SECONDS", 1.5)
+
+    async def by_name(process: "asyncssh.SSHServerProcess[str]") -> None:
+        name = str(process.command)
+        await asyncio.sleep({"first": 0, "second": 0.3}.get(name, 60))
+        process.stdout.write(name)
+        process.exit(0)
+
+    async def scenario(decides: str) -> dict[str, Answer | str]:
+        async with Host(by_name).serving() as host:
+            refs = [host.ref(name) for name in ("first", "second", "late")]
+            return await run_all(
+                refs,
+                lambda ref: ref.site,
+                seconds=4,
+                decides=lambda answer: isinstance(answer, Answer) and answer.stdout == decides,
+            )
+
+    assert set(asyncio.run(scenario("first"))) == {"first", "second"}
+    late = asyncio.run(scenario("nobody"))["late"]
+    assert late == "the command did not end within 4 s"

@@ -157,8 +157,8 @@ def host(site: str, generation: str | None = GENERATION) -> HostRef:
         ({"confirmed": "b" * 64, "live": "b" * 64}, [f"{'b' * 12} is confirmed there, and the state says"]),
         ({"confirmed": None}, ["nothing is confirmed there, and the state says", "what is live is not what"]),
         ({"live": "unknown"}, ["what is live is not what is confirmed; run 'wireguard-mesh rollback wg0'"]),
-        ({"live": "b" * 64, "goes_back_in": -1}, ["a change waits to be confirmed, for 0 s more"]),
-        ({"live": "b" * 64, "goes_back_in": 7}, ["a change waits to be confirmed, for 7 s more"]),
+        ({"live": "b" * 64, "goes_back_in": -1}, ["a change is not confirmed, and goes back in 0 s: wait"]),
+        ({"live": "b" * 64, "goes_back_in": 7}, ["a change is not confirmed, and goes back in 7 s: wait"]),
         ({"drift": ("route 10.0.0.0/8 missing",)}, ["is not as it was applied: route 10.0.0.0/8 missing"]),
     ],
     ids=["well", "another generation", "none", "live is unknown", "overdue", "to be confirmed", "drift"],
@@ -168,6 +168,12 @@ def test_a_host_runs_what_the_state_says_and_nothing_else(status: dict[str, Any]
     found = [finding.reason for finding in of_hosts([host("nyc")], {"nyc": one})]
     assert len(found) == len(told)
     assert all(reason.startswith(text) for reason, text in zip(found, told, strict=True))
+
+
+def test_a_change_that_was_confirmed_or_gone_back_while_nothing_was_tried_is_told_all_the_same() -> None:
+    one = replace(seen("nyc"), before=replace(FULL, goes_back_in=9))
+    (told,) = of_hosts([host("nyc")], {"nyc": one})
+    assert told.reason.startswith("a change is not confirmed, and goes back in 9 s")
 
 
 def test_a_host_on_which_nothing_was_confirmed_yet_is_told_so() -> None:

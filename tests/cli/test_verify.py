@@ -128,6 +128,36 @@ def test_a_session_that_is_never_renewed_is_given_up(host: Path) -> None:
     assert 100 < int((host / "helper.n").read_text()) < 200
 
 
+def test_while_a_change_is_not_confirmed_nothing_is_tried_and_nothing_waited_for(host: Path) -> None:
+    old = STATUS.replace("PEER", "nyc").replace("changed long ago", "changed 3 s ago")
+    (host / "ping").write_text('#!/bin/sh\n: >"$0.was"\n')
+    (host / "helper.say").write_text(old.replace("clock:", "goes back: in 90 s, unless it is confirmed\nclock:"))
+    done = on(host, "dash", "peer nyc 10.99.0.1\ntcp 0 nyc 127.0.0.1 3 1\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("@results\n@before\n")
+    assert not (host / "ping.was").exists()
+    assert (host / "helper.n").read_text().strip() == "2"
+    (host / "helper.say").write_text(old.replace("5 s ago", "1 s ago"))
+    on(host, "dash", "peer nyc 10.99.0.1\n")
+    assert (host / "ping.was").exists()
+
+
+def test_one_that_nobody_waits_for_any_more_leaves_nothing(host: Path) -> None:
+    made = host / "made"
+    (host / "mktemp").write_text(f"#!/bin/sh\nmkdir {made}; echo {made}\n")
+    (host / "mktemp").chmod(0o755)
+    text = SCRIPT.replace(HELPER, str(host / "helper")).replace("PATH=/usr", f"PATH={host}:/usr")
+    with subprocess.Popen(
+        ["sh", "-c", text, "sh", "wg0", "3"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as script:
+        assert script.stdout is not None
+        assert script.stdin is not None
+        script.stdout.close()
+        script.stdin.close()
+    assert not made.exists()
+    assert (host / "helper.n").exists()
+
+
 def test_a_host_without_its_program_says_so_and_one_that_refuses_is_believed(host: Path) -> None:
     (host / "helper").write_text("#!/bin/sh\necho 'wireguard-mesh: no such thing' >&2; exit 64\n")
     done = on(host, "dash", "")
@@ -162,15 +192,17 @@ def fleet(directory: Path, mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> Stub:
         "asked": {},
         "unfinished": {},
         "begun": True,
+        "late": set(),
     }
 
     async def answer(
-        hosts: Sequence[HostRef], command: Any, stdin: Mapping[str, str], *, seconds: float, done: Any
+        hosts: Sequence[HostRef], command: Any, stdin: Mapping[str, str], *, seconds: float, done: Any, decides: Any
     ) -> dict[str, Answer | str]:
         for host in hosts:
             there["asked"][host.site] = (command(host), stdin[host.site])
             done(host.site)
-        return {host.site: there["answers"][host.site] for host in hosts}
+        there["decided"] = {host.site for host in hosts if decides(there["answers"][host.site])}
+        return {host.site: there["answers"][host.site] for host in hosts if host.site not in there["late"]}
 
     monkeypatch.setattr(
         verifying, "known", lambda *_: Fleet(tuple(there["hosts"].values()), there["unfinished"], there["begun"])
@@ -211,6 +243,29 @@ def test_each_fault_has_a_line_and_the_exit_status_says_so(fleet: Stub, capsys: 
     assert last.startswith("prod: 2 faults; 1 host asked, 1 ping and")
     assert run(["verify", "--json"]) == 1
     assert [one["site"] for one in json.loads(capsys.readouterr().out)["findings"]] == ["nyc", "ams"]
+
+
+def test_a_change_that_is_not_confirmed_is_told_at_once_and_nothing_else_is_judged(
+    fleet: Stub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pending = "@results\n" + said("ams").split("probe 1 silent\n")[1]
+    pending = pending.replace("clock:", "goes back: in 90 s, unless it is confirmed\nclock:")
+    fleet["answers"]["ams"] = Answer(0, pending, "")
+    fleet["answers"]["nyc"] = Answer(0, said("nyc").replace("answered", "silent"), "")
+    assert run(["verify"]) == 1
+    assert fleet["decided"] == {"ams"}
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("ams: a change is not confirmed, and goes back in 90 s: wait for the 'pulumi up'")
+    assert last.startswith("prod: 1 fault; 2 hosts asked")
+    # The other one is not waited for.
+    fleet["late"] = {"nyc"}
+    assert run(["verify"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1].startswith("prod: 1 fault; 1 host asked")
+    # Beside it, the same silence is a fault, and decides nothing.
+    fleet |= {"late": set(), "answers": {**fleet["answers"], "ams": Answer(0, said("ams"), "")}}
+    assert run(["verify"]) == 1
+    assert fleet["decided"] == set()
+    assert "nyc" in capsys.readouterr().out
 
 
 def test_sites_that_the_file_and_the_last_up_do_not_agree_on(fleet: Stub, capsys: pytest.CaptureFixture[str]) -> None:
