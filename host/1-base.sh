@@ -145,7 +145,7 @@ lacking() { # HAVE WANT: the lines of WANT that are not in HAVE
 }
 
 values() { # CONF KEY: its values, one a line
-    sed -n "s/^[[:space:]]*$2[[:space:]]*=[[:space:]]*//p" "$1" | tr ',' '\n' | tr -d ' \t'
+    sed -n "/^[[:space:]]*$2[[:space:]]*=/{s/^[^=]*=//;s/[[:space:]]//g;y/,/\n/;p;}" "$1"
 }
 
 content() { if [ -f "$1" ]; then cat "$1"; fi; }

@@ -192,8 +192,9 @@ set_routes() { # CONF: those that wg-quick would make, hooks included; a routing
         live[$1] != $0 { print "change changed differs", $0 }
         END { for (prefix in live) if (!(prefix in want)) print "del removed foreign", prefix }' "$work/want" |
         sort >"$work/steps"
+    awk -v looking="$looking" '$1 != "del" && !looking { print $4 }' "$work/steps" >"$work/prefixes"
+    refuse_anothers "$work/prefixes"
     while read -r verb past drift prefix mtu; do
-        [ "$verb" = del ] || [ -n "$looking" ] || refuse_anothers "$prefix"
         # shellcheck disable=SC2086 # words are wanted
         act ip "$(flag "$prefix")" route "$verb" "$prefix" dev "$iface" metric "$(metric "$prefix")" $mtu
         [ "$drift" != foreign ] || drift="is not ours"
@@ -206,15 +207,25 @@ set_routes() { # CONF: those that wg-quick would make, hooks included; a routing
     done <"$work/spare"
 }
 
-refuse_anothers() { # PREFIX: the kernel takes another interface's route for ours to `change`, or uses it before ours
-    run_into "$work/others" ip "$(flag "$1")" route show exact "$1"
-    other=$(awk -v ours=" dev $iface " -v most="$(metric "$1")" '
-        { metric = match($0, / metric [0-9]+/) ? substr($0, RSTART + 8, RLENGTH - 8) : 0 }
-        !index($0 " ", ours) && metric + 0 <= most + 0 { print substr($0, 1, 200); exit }' "$work/others")
-    [ -z "$other" ] || {
-        echo "ip: $1 has another route on this host: $other" >"$work/reason"
-        exit 71
-    }
+refuse_anothers() { # PREFIXES, a file: the kernel takes another interface's route for ours to `change`, or uses it before ours
+    for family in $(families); do
+        # All of them asked in one go: each program that is started takes a millisecond, and each peer has some prefixes.
+        awk -v ipv6="$family" '($1 ~ ":") == (ipv6 == 6) { print "route show exact " $1 }' "$1" >"$work/batch"
+        [ -s "$work/batch" ] || continue
+        run_into "$work/others" ip "-$family" -batch "$work/batch"
+        other=$(awk -v ours=" dev $iface " -v most="$([ "$family" = 4 ] && echo 0 || echo 1024)" '
+            { metric = match($0, / metric [0-9]+/) ? substr($0, RSTART + 8, RLENGTH - 8) : 0 }
+            !index($0 " ", ours) && metric + 0 <= most + 0 {
+                prefix = $1 ~ /[.:]/ ? $1 : $2 # behind `blackhole`, for example
+                if (prefix !~ "/") prefix = prefix (prefix ~ ":" ? "/128" : "/32")
+                print prefix " has another route on this host: " substr($0, 1, 200)
+                exit
+            }' "$work/others")
+        [ -z "$other" ] || {
+            echo "ip: $other" >"$work/reason"
+            exit 71
+        }
+    done
 }
 
 metric() { case $1 in *:*) echo 1024 ;; *) echo 0 ;; esac } # what `ip` gives a route by itself

@@ -35,16 +35,18 @@ without_keys() { cut -d ' ' -f 2-; } # one that changes its key stays alive
 
 answering() { # TIMES: of the lines on stdin those whose peer answers one of so many pings, all at once, one a second
     while read -r endpoint addresses site; do
-        for address in $(echo "$addresses" | tr , ' '); do
-            {
-                for _ in $(seq "$1"); do
-                    if ask ping -n -q -c 1 -W 1 "$address" >/dev/null 2>&1; then
-                        echo "$endpoint $addresses $site"
-                        break
-                    fi
-                done
-            } </dev/null &
-        done
+        # One address stands for all: it is the tunnel that has to be alive, whatever passes through it.
+        address=${addresses#,}
+        {
+            left=$1
+            while [ "$left" -gt 0 ]; do
+                if ask ping -n -q -c 1 -W 1 "${address%%,*}" >/dev/null 2>&1; then
+                    echo "$endpoint $addresses $site"
+                    break
+                fi
+                left=$((left - 1))
+            done
+        } </dev/null &
     done
     wait
 }

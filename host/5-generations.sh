@@ -40,7 +40,8 @@ converge() { # CONF GENERATION: the live state becomes this one; what is right a
     elif [ -n "$looking" ]; then
         changed '' "interface $iface missing"
     else
-        for prefix in $(values "$1" AllowedIPs); do refuse_anothers "$prefix"; done
+        values "$1" AllowedIPs >"$work/prefixes"
+        refuse_anothers "$work/prefixes"
         run wg-quick up "$1" </dev/null
         changed "$iface brought up"
         brought_up=1

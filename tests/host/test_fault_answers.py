@@ -21,7 +21,7 @@ def _spitting(host: Host, program: str, words: str, then: str) -> None:
 @pytest.mark.parametrize(
     ("program", "words"),
     [
-        ("ip", "*route*show*exact*"),
+        ("ip", "*batch*"),
         ("wg", "set*peer*allowed-ips*"),
         ("wg", "*remove"),
         ("iptables-restore", "*"),
