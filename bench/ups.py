@@ -61,8 +61,13 @@ class Up:
 
     @property
     def floor(self) -> float:
-        """The larger of the floors."""
-        return max(self.silent, self.trivial, self.same)
+        """The larger of the two floors: the engine alone, and the connections alone."""
+        return max(self.silent, self.trivial)
+
+    @property
+    def both(self) -> float:
+        """What the engine and the hosts take one after the other, as they must where they share the processors."""
+        return self.silent + self.same
 
 
 @dataclass(frozen=True, slots=True)

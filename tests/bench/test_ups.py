@@ -32,11 +32,12 @@ def test_a_floor_makes_as_many_connections_to_the_same_hosts_for_nothing() -> No
     ]
 
 
-def test_the_largest_floor_counts() -> None:
+def test_the_larger_floor_counts_and_both_are_the_engine_and_all_that_the_hosts_do() -> None:
     def up(silent: float, bare: float, same: float) -> Up:
         return Up(3, "first", 9, 20, 1000, 8.0, silent, 0, 0, 9, bare, same)
 
-    assert [up(*floors).floor for floors in ((3, 2, 1), (1, 3, 2), (1, 2, 3))] == [3, 3, 3]
+    assert [up(*floors).floor for floors in ((3, 2, 9), (1, 3, 9))] == [3, 3]
+    assert up(3, 2, 9).both == 12
 
 
 def test_what_a_command_gets_is_shown_nowhere() -> None:
