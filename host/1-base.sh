@@ -92,12 +92,15 @@ attempt() { # COMMAND...: sets $result; `set -e` holds inside, which it would no
 }
 
 attempt_step() { # COMMAND...: the same; what the shell itself says of a failure becomes the reason
-    attempt "$@" 2>"$work/spoken"
+    depth=$((depth + 1)) # one may be within another
+    attempt "$@" 2>"$work/spoken.$depth"
     if [ "$result" = 0 ]; then
-        [ -n "$ending" ] || grep '^wireguard-mesh: ' "$work/spoken" >&2 || : # what programs say that do their work is theirs
-    elif [ ! -s "$work/reason" ] && [ -s "$work/spoken" ]; then
-        brief <"$work/spoken" >"$work/reason"
+        # What programs say that do their work is theirs.
+        [ -n "$ending" ] || grep '^wireguard-mesh: ' "$work/spoken.$depth" >&2 || :
+    elif [ ! -s "$work/reason" ] && [ -s "$work/spoken.$depth" ]; then
+        brief <"$work/spoken.$depth" >"$work/reason"
     fi
+    depth=$((depth - 1))
 }
 
 attempt_write() { # WHERE COMMAND...: exits 73 where that cannot be written

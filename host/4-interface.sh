@@ -65,14 +65,18 @@ set_peers() { # CONF: peers that differ, and no other; of those what differs: se
             n = split(b, list, ","); for (i = 1; i <= n; i++) if (!(list[i] in in_a)) return 0
             return 1
         }
-        function compare(    other, old) {
+        function compare(    other, old, owner) {
             if (peer == "") return
             other = other_of[peer]
             if (other == "") { place(peer, ips, endpoint); return }
             # In a handover the allowed IPs belong to one of two keys, and which of them is decided elsewhere.
             old = other in live_ips && live_ips[other] != "(none)"
+            # Who watches may decide so meanwhile: where they change, each of the two is told what it has.
+            owner = old ? other : peer
+            told = owner in live_ips && !same(ips, live_ips[owner])
             place(peer, old ? "(none)" : ips, endpoint)
             place(other, old ? ips : "(none)", other in live_ips ? "" : endpoint)
+            told = 0
         }
         function place(peer, ips, endpoint,    known, key) {
             wanted[peer]; known = peer in live_ips; key = psk
@@ -83,7 +87,10 @@ set_peers() { # CONF: peers that differ, and no other; of those what differs: se
                 (live_received[peer] > 0 || endpoint !~ /^([0-9.]+|\[[0-9a-f:]+\]):/)))
                 endpoint = live_endpoint[peer]
             if (known && key == live_psk[peer] && same(ips, live_ips[peer]) && alive == live_alive[peer] &&
-                endpoint == live_endpoint[peer]) return
+                endpoint == live_endpoint[peer]) {
+                if (told) print "peer\n" peer "\nallowed-ips\n" (ips == "(none)" ? "" : ips) >>words
+                return
+            }
             if (looking) print "peer " (name == "" ? peer : name) (known ? " differs: " differences(peer, ips, endpoint, key) : " missing")
             if (known) differ++; else more++
             # Of the rest a session is no witness, and none is made anew for it.
@@ -95,7 +102,7 @@ set_peers() { # CONF: peers that differ, and no other; of those what differs: se
                 print peer >moved
             }
             if (alive != (known ? live_alive[peer] : "off")) print "persistent-keepalive\n" alive >>words
-            if (!same(ips, known ? live_ips[peer] : "(none)")) print "allowed-ips\n" (ips == "(none)" ? "" : ips) >>words
+            if (told || !same(ips, known ? live_ips[peer] : "(none)")) print "allowed-ips\n" (ips == "(none)" ? "" : ips) >>words
         }
         function set_psk(key,    file) { # nobody sees the words of a file
             file = "/dev/null"
@@ -145,7 +152,7 @@ set_peers() { # CONF: peers that differ, and no other; of those what differs: se
         note
     # A prefix that moves to another peer is moved by its new owner's block, before the old owner may go.
     # All keys change in one step: between two, a handshake would fail, and the next is tried 5 s later.
-    [ ! -s "$work/set" ] || set_words
+    [ -n "$looking" ] || [ ! -s "$work/set" ] || set_words
     [ ! -f "$work/own" ] || wake "$1" # the others learn of it by being spoken to
     while read -r peer; do act wg set "$iface" peer "$peer" remove; done <"$work/gone"
     note_changed <"$work/renewed"
@@ -153,9 +160,8 @@ set_peers() { # CONF: peers that differ, and no other; of those what differs: se
 }
 
 set_words() { # those in $work/set, one a line, all in one step
-    set --
-    while IFS= read -r word; do set -- "$@" "$word"; done <"$work/set"
-    act wg set "$iface" "$@"
+    quoted=$(awk '{ gsub(/\047/, "\047\\\047\047"); printf " \047%s\047", $0 }' "$work/set")
+    eval "act wg set \"\$iface\" $quoted"
 }
 
 note_changed() { # from stdin public keys, or '*' for all of them: when each was set last, by the time since the boot
@@ -212,7 +218,7 @@ refuse_anothers() { # PREFIXES, a file: the kernel takes another interface's rou
         # All of them asked in one go: each program that is started takes a millisecond, and each peer has some prefixes.
         awk -v ipv6="$family" '($1 ~ ":") == (ipv6 == 6) { print "route show exact " $1 }' "$1" >"$work/batch"
         [ -s "$work/batch" ] || continue
-        run_into "$work/others" ip "-$family" -batch "$work/batch"
+        run_into "$work/others" ip -oneline "-$family" -batch "$work/batch" # a route by several ways too
         other=$(awk -v ours=" dev $iface " -v most="$([ "$family" = 4 ] && echo 0 || echo 1024)" '
             { metric = match($0, / metric [0-9]+/) ? substr($0, RSTART + 8, RLENGTH - 8) : 0 }
             !index($0 " ", ours) && metric + 0 <= most + 0 {

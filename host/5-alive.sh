@@ -35,12 +35,10 @@ without_keys() { cut -d ' ' -f 2-; } # one that changes its key stays alive
 
 answering() { # TIMES: of the lines on stdin those whose peer answers one of so many pings, all at once, one a second
     while read -r endpoint addresses site; do
-        # One address stands for all: it is the tunnel that has to be alive, whatever passes through it.
-        address=${addresses#,}
         {
             left=$1
             while [ "$left" -gt 0 ]; do
-                if ask ping -n -q -c 1 -W 1 "${address%%,*}" >/dev/null 2>&1; then
+                if answers "${addresses#,}"; then
                     echo "$endpoint $addresses $site"
                     break
                 fi
@@ -50,3 +48,14 @@ answering() { # TIMES: of the lines on stdin those whose peer answers one of so 
     done
     wait
 }
+
+answers() { # ADDRESS[,ADDRESS...]: one of them does: the first almost always; the others, for a host behind may be silent
+    ! pinged "${1%%,*}" || return 0
+    case $1 in *,*) ;; *) return 1 ;; esac
+    [ -n "$(
+        for address in $(echo "${1#*,}" | tr , ' '); do { ! pinged "$address" || echo yes; } & done
+        wait
+    )" ]
+}
+
+pinged() { ask ping -n -q -c 1 -W 1 "$1" >/dev/null 2>&1; }

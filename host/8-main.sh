@@ -11,7 +11,7 @@ main() {
     ours="$(printf '%s' "$chains" | sed 's/\./[.]/g')-(RAW|MSS|PRE|POST|DST|FWD|IN|PORT|SRC)"
     conf=/etc/wireguard/$iface.conf dir=/etc/wireguard/$iface.d run=/run/wireguard-mesh/$iface
     staged=$dir/staged/$iface.conf work=$run/work.$$ by_hand=$run/before/$iface.conf
-    changing='' ending='' looking='' probe='' alone='' switching='' adopt='' adopted='' within=120 patience=30
+    changing='' ending='' looking='' probe='' alone='' switching='' adopt='' adopted='' within=120 patience=30 depth=0
     sysctl=/etc/sysctl.d/60-wireguard-mesh-$iface.conf
     case $1:$# in
     install:2) install_here '' ;;

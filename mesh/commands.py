@@ -30,7 +30,7 @@ class Commands:
     def install(self) -> str:
         """Takes a line of no consequence, and the packed helper; puts it in place and installs what it needs."""
         program = f'{_AS_ROOT} timeout -k 90 600 sh "$helper" install {self.interface}{" adopt" * self.adopt}'
-        unpacked = 'read -r _ && base64 -d | gzip -dc >"$helper"'
+        unpacked = 'timeout -k 90 120 tail -n +2 | base64 -d | gzip -dc >"$helper"'
         return f"helper=$(mktemp) && trap 'rm -f \"$helper\"' EXIT && {unpacked} && {{ {program}; }}"
 
     @property
@@ -60,7 +60,7 @@ class Commands:
         # Root asks whether it is there: the user may not be able to look into the folder.
         program = f"timeout -k 90 120 {HELPER} remove {self.interface} {self.site}"
         gone = f"{{ status=$?; test ! -e {HELPER} || exit $status; }}"
-        return f"{_AS_ROOT} sh -c 'cat >/dev/null; test ! -x {HELPER} || {program} || {gone}'"
+        return f"{_AS_ROOT} sh -c 'timeout -k 90 120 cat >/dev/null; test ! -x {HELPER} || {program} || {gone}'"
 
     def script(self, text: str, seconds: int, within: int) -> str:
         """Runs a script of ours with the interface and `within` as its arguments, for `seconds` at most."""

@@ -99,6 +99,8 @@ class Step:
         if words[0] in ("mv", "cp", "rm", "mkdir", "touch", "chmod"):
             last = re.sub(r"rules/[0-9a-f]{16}$", "rules", words[-1].removesuffix(".new"))
             return f"{words[0]} {last.rpartition('/')[2].removesuffix('4').removesuffix('6')}"
+        if words[:2] == ["wg", "set"]:
+            return " ".join([*words[:4], *words[-1:]] if words[-1] == "remove" else words[:4])
         return " ".join(words[:1] if words[0] in ("sync", "iptables-restore", "ip6tables-restore") else words[:3])
 
 

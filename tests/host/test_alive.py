@@ -1,5 +1,8 @@
 """Peers that answered before a change and that it does not name have to answer after it, or the host goes back."""
 
+from dataclasses import replace
+from ipaddress import ip_network
+
 from mesh.model import Mesh
 from tests.host.observe import peers
 from tests.host.scratch import Host
@@ -29,6 +32,21 @@ def test_a_change_that_cuts_a_peer_off_goes_back_and_names_it(trio: dict[str, Ho
     assert f"{LOST}ams, sfo; went back to {confirmed.generation[:12]}" in done.stderr
     assert f"live: {confirmed.generation}" in nyc.answer("status")
     nyc.sh("ping -c 1 -W 10 10.99.0.2")
+
+
+def test_a_tunnel_is_asked_too_where_a_single_host_behind_it_comes_first_and_is_silent(
+    trio: dict[str, Host], keys: Keys
+) -> None:
+    single = replace(AMS, networks=(replace(AMS.networks[0], cidrs=(ip_network("10.20.0.5/32"),)),))
+    whole = between(NYC, single, SFO)
+    joined(trio, keys, whole)
+    nyc = trio["nyc"]
+    assert peers(nyc)[keys.of("ams").public_key()][2].startswith("10.20.0.5/32,10.99.0.2/32")
+    cutting = keys.edited(whole, "nyc", *CUTTING)
+    nyc.answer("apply", stdin=cutting.text)
+    done = nyc.helper("confirm", stdin=cutting.generation)
+    assert done.returncode == 71
+    assert f"{LOST}ams, sfo; " in done.stderr
 
 
 def test_who_was_dead_before_or_is_named_by_the_change_holds_nobody_up(trio: dict[str, Host], keys: Keys) -> None:

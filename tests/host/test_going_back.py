@@ -99,10 +99,11 @@ def test_a_program_that_hangs_for_ever_cannot_keep_a_run_from_its_end(nyc: Host,
     hurried = '#!/bin/sh\n[ "$*" != "${*#-s KILL 60 }" ] || exit 99\nshift 3\nexec /usr/bin/timeout -s KILL 1 "$@"\n'
     nyc.run("sh", "-c", "cat >/usr/local/bin/timeout; chmod 755 /usr/local/bin/timeout", stdin=hurried)
     wider = keys.bundle(between(NYC, AMS, SFO), "nyc")
-    ended = nyc.try_(
-        "/usr/bin/timeout", "2", "/usr/local/sbin/wireguard-mesh", "apply", "wg0", stdin=wider.text, timeout=30
-    )
-    assert ended.returncode == 124
+    # Ended when it hangs, and not before; by `timeout`, which passes a signal on to all that it started.
+    apply = "exec 3<&0; /usr/bin/timeout 1000 /usr/local/sbin/wireguard-mesh apply wg0 <&3 3<&- & "
+    until = "until [ -e /run/hangs ]; do sleep 0.05; done; kill $!; wait $!"
+    ended = nyc.try_("sh", "-c", apply + until, stdin=wider.text, timeout=30)
+    assert ended.returncode == 143
     assert "and could not go back" in ended.stderr
     assert ended.stderr.count("\n") == 1
     nyc.run("rm", "/usr/local/bin/wg")

@@ -112,6 +112,30 @@ def test_a_site_that_goes_back_to_its_old_key_is_reached_by_it(trio: dict[str, H
     assert {old_key, new_key} <= set(peers(ams))
 
 
+def test_prefixes_that_move_to_the_new_key_while_a_run_takes_one_away_end_with_one_of_the_two(
+    trio: dict[str, Host], keys: Keys
+) -> None:
+    """Whoever watches moves them when a handshake comes, and that may be after the run has read who has them."""
+    joined(trio, keys)
+    new = renewed(keys, "nyc")
+    old_key, new_key = keys.of("nyc").public_key(), new.of("nyc").public_key()
+    prepared(trio, keys, new)
+    ams = trio["ams"]
+    before = peers(ams)[old_key][2]
+    fewer = "fd99::1/128"
+    assert fewer in before
+    ams.run("sh", "-c", "cat >/usr/local/bin/wg; chmod 755 /usr/local/bin/wg", stdin=f"""#!/bin/sh
+        /usr/bin/wg "$@" || exit
+        [ "$*" != "show wg0 dump" ] || [ -e /run/moved ] || /usr/bin/wg set wg0 peer {new_key} allowed-ips {before}
+        [ "$*" != "show wg0 dump" ] || touch /run/moved
+    """)  # fmt: skip
+    one_less = new.edited(MESH, "ams", f", {fewer}", "")
+    ams.answer("apply", stdin=one_less.text)
+    ams.sh("test -e /run/moved")
+    assert owner(ams, old_key, new_key) == old_key
+    assert fewer not in str(peers(ams).values())
+
+
 def test_every_peer_is_spoken_to_by_the_new_key_at_once_though_nobody_has_anything_to_send(
     trio: dict[str, Host], keys: Keys
 ) -> None:

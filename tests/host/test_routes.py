@@ -101,6 +101,21 @@ def test_a_route_of_another_interface_is_neither_taken_over_nor_preferred_in_sil
 
 
 @BOTH_FAMILIES
+def test_a_route_by_several_ways_is_judged_by_its_metric_and_named_by_its_prefix(
+    nyc: Host, keys: Keys, prefix: str
+) -> None:
+    ways = "via fe80::8 dev br8 nexthop via fe80::9 dev br9" if ":" in prefix else "dev br8 nexthop dev br9"
+    several = f"ip {_family(prefix)} route add {prefix} metric {{}} nexthop {ways}"
+    nyc.sh("for br in br8 br9; do ip link add $br type bridge; ip link set $br up; done;" + several.format(2048))
+    settle(nyc, keys.bundle(between(NYC, AMS), "nyc"))
+    settle(nyc, keys.bundle(between(NYC, SFO, access=()), "nyc"))
+    nyc.sh(several.format(1 if ":" in prefix else 0))
+    done = nyc.helper("apply", stdin=keys.bundle(between(NYC, AMS), "nyc").text)
+    assert done.returncode == 71, done.stdout
+    assert f"{prefix} has another route on this host: {prefix} " in done.stderr
+
+
+@BOTH_FAMILIES
 def test_a_change_of_a_route_never_takes_over_one_of_another_interface(nyc: Host, keys: Keys, prefix: str) -> None:
     settle(nyc, keys.bundle(between(NYC, AMS), "nyc"))
     both = f"ip {_family(prefix)} route"

@@ -13,6 +13,10 @@ NYC = Commands("wg0", "nyc")
 PACKED = f"for machine 1\n{base64.b64encode(gzip.compress(b'the helper')).decode()}\n"
 
 
+# A stand-in for `timeout` lets be done what only takes in a command's stdin.
+TIMEOUT = '#!/bin/sh\ncase $4 in tail | cat) shift 3; exec "$@" ;; esac\n'
+
+
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
     """A folder with an `id` that says what the test wants; `sudo` and `timeout` say how they were called."""
@@ -21,7 +25,7 @@ def programs(tmp_path: Path) -> Path:
         "sudo": 'echo "sudo $1"; shift; exec "$@"',
         "timeout": 'echo "timeout $*"; cat',
     }.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).write_text(f"{TIMEOUT if name == 'timeout' else '#!/bin/sh'}\n{text}\n")
         (tmp_path / name).chmod(0o755)
     return tmp_path
 
@@ -61,7 +65,7 @@ def test_a_script_of_ours_is_run_whole_with_the_interface_and_a_number(programs:
 
 
 def test_install_runs_the_helper_that_came_on_stdin_and_leaves_no_file(programs: Path) -> None:
-    (programs / "timeout").write_text('#!/bin/sh\necho "$1 $2 $3 $4 $6 $7"; cat "$5"; echo; echo "$5" >&2\n')
+    (programs / "timeout").write_text(TIMEOUT + 'echo "$1 $2 $3 $4 $6 $7"; cat "$5"; echo; echo "$5" >&2\n')
     for user, before in ((0, []), (1000, ["sudo -n"])):
         assert said(programs, NYC.install, user, PACKED) == [*before, "-k 90 600 sh install wg0", "the helper"]
     done = subprocess.run(
@@ -76,7 +80,7 @@ def test_install_runs_the_helper_that_came_on_stdin_and_leaves_no_file(programs:
 
 
 def test_install_is_told_where_a_hand_made_interface_is_taken_over_and_nothing_else_is(programs: Path) -> None:
-    (programs / "timeout").write_text('#!/bin/sh\nshift 5\necho "$*"\n')
+    (programs / "timeout").write_text(TIMEOUT + 'shift 5\necho "$*"\n')
     adopting = Commands("wg0", "nyc", adopt=True)
     assert said(programs, adopting.install, 0, PACKED) == ["install wg0 adopt"]
     assert said(programs, NYC.install, 0, PACKED) == ["install wg0"]
@@ -85,7 +89,7 @@ def test_install_is_told_where_a_hand_made_interface_is_taken_over_and_nothing_e
 
 @pytest.mark.parametrize("shell", [("sh",), ("busybox", "sh")], ids=["sh", "busybox"])
 def test_a_helper_that_came_whole_is_run(programs: Path, shell: tuple[str, ...]) -> None:
-    (programs / "timeout").write_text('#!/bin/sh\ncat "$5"\n')
+    (programs / "timeout").write_text(TIMEOUT + 'cat "$5"\n')
     assert _install(programs, shell, PACKED).stdout == "the helper"
 
 
@@ -114,7 +118,7 @@ def _install(programs: Path, shell: tuple[str, ...], stdin: str) -> "subprocess.
 
 
 def test_a_failure_of_the_helper_is_the_commands_own(programs: Path) -> None:
-    (programs / "timeout").write_text("#!/bin/sh\nexit 69\n")
+    (programs / "timeout").write_text(TIMEOUT + "exit 69\n")
     for command in (NYC.install, NYC.apply, NYC.confirm):
         for user in ("0", "1000"):
             environment = {"PATH": f"{programs}:/usr/bin:/bin", "AM": user}
@@ -147,5 +151,5 @@ def test_remove_fails_with_the_helpers_own_status_unless_the_helper_is_gone_by_t
     environment = {"PATH": f"{programs}:/usr/bin:/bin", "AM": "0"}
     for ends, status in (("exit 71", 71), (f"rm {helper}; exit 127", 0)):
         helper.touch(mode=0o755)
-        (programs / "timeout").write_text(f"#!/bin/sh\n{ends}\n")
+        (programs / "timeout").write_text(f"{TIMEOUT}{ends}\n")
         assert subprocess.run(["sh", "-c", command], env=environment, check=False, input="").returncode == status
