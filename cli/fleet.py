@@ -191,8 +191,8 @@ async def run_all(
     """Runs a command on every host, at most 64 at once: by site its answer, or in words why there is none.
 
     `stdin` is each command's, by site. A command has `seconds`. `done` hears of each site whose answer is there.
-    After one that `decides`, the others have three seconds more; those that are late are left out. One connection for
-    each host, and one for each bastion.
+    After one that `decides`, the others have three seconds more; those that are late are left out, and `done` hears
+    nothing of them. One connection for each host, and one for each bastion.
     """
     places = asyncio.Semaphore(AT_ONCE)
     async with contextlib.AsyncExitStack() as opened:
@@ -205,11 +205,12 @@ async def run_all(
                 try:
                     bastion = await bastions.to(host.connection.proxy)
                     async with connected(host.connection, agent, bastion) as connection:
-                        return await run(connection, command(host), (stdin or {}).get(host.site, ""), seconds)
+                        text = (stdin or {}).get(host.site, "")
+                        answer: Answer | str = await run(connection, command(host), text, seconds)
                 except UnreachedError as error:
-                    return str(error)
-                finally:
-                    done(host.site)
+                    answer = str(error)
+            done(host.site)
+            return answer
 
         asking = {host.site: asyncio.ensure_future(ask(host)) for host in hosts}
         left = set(asking.values())

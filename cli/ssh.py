@@ -207,11 +207,16 @@ async def _options(ssh: Ssh, agent: Agent, client: _Client) -> asyncssh.SSHClien
 async def run(connection: asyncssh.SSHClientConnection, command: str, stdin: str, seconds: float) -> Answer:
     """Runs one command to its end, `seconds` at most. Raises UnreachedError."""
     try:
-        async with asyncio.timeout(seconds), connection.create_process(command, encoding=None) as process:
-            _, stdout, stderr = await asyncio.gather(
-                _send(process, stdin), _read(process.stdout), _read(process.stderr)
-            )
-            await process.wait_closed()
+        async with asyncio.timeout(seconds):
+            process = await connection.create_process(command, encoding=None)
+            try:
+                _, stdout, stderr = await asyncio.gather(
+                    _send(process, stdin), _read(process.stdout), _read(process.stderr)
+                )
+                await process.wait_closed()
+            finally:
+                # Not waited for, as `async with` would: OpenSSH's server closes only when the command has ended.
+                process.close()
     except TimeoutError:
         raise UnreachedError(f"the command did not end within {seconds:.0f} s") from None
     except (asyncssh.Error, OSError):

@@ -24,10 +24,14 @@ _TRIES, _TRIES_DENIED = 3, 1
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was found. `left_out` are the paused sites; `pings` and `probes` say how many were tried."""
+    """What was found. `left_out` are the paused sites; `pings` and `probes` say how many were tried.
+
+    `not_waited_for` are sites that were asked, and late when another's answer had decided: nothing is known of them.
+    """
 
     findings: tuple[Finding, ...]
     left_out: tuple[str, ...]
+    not_waited_for: tuple[str, ...]
     sites: int
     pings: int
     probes: int
@@ -79,6 +83,7 @@ def verify(
     return Verified(
         findings=tuple(findings),
         left_out=tuple(sorted(paused)),
+        not_waited_for=tuple(sorted(host.site for host in asked if host.site not in answers)),
         sites=len(seen),
         pings=sum(len(one.answered) for one in seen.values()),
         probes=sum(len(one.probes) for one in seen.values()),
@@ -168,6 +173,7 @@ def data(verified: Verified) -> dict[str, object]:
         "verified": not verified.findings,
         "findings": [{"site": one.site, "peer": one.peer, "reason": one.reason} for one in verified.findings],
         "left_out": list(verified.left_out),
+        "not_waited_for": list(verified.not_waited_for),
         "hosts": verified.sites,
         "pings": verified.pings,
         "probes": verified.probes,

@@ -65,7 +65,7 @@ def _mesh(stack: str, path: Path) -> Mesh:
 
 
 def lines(stack: str, found: Verified) -> list[Text]:
-    """The faults, those that sites have in common with one peer in one line; what was left out; and the verdict."""
+    """The faults, those that sites have in common with one peer in one line; who was left out; and the verdict."""
     groups: dict[tuple[str | None, str], list[str]] = {}
     for one in found.findings:
         groups.setdefault((one.peer, one.reason), []).append(one.site)
@@ -74,6 +74,7 @@ def lines(stack: str, found: Verified) -> list[Text]:
         for (peer, reason), sites in groups.items()
     ]
     shown += [Text.assemble((site, "bold"), ": ", ("paused, and left out", "yellow")) for site in found.left_out]
+    shown += [Text.assemble((site, "bold"), ": ", ("not waited for", "yellow")) for site in found.not_waited_for]
     number = len(found.findings)
     verdict = ("1 fault" if number == 1 else f"{number} faults", "bold red") if number else ("as configured", "green")
     return [*shown, Text.assemble((f"{stack}: ", "bold"), verdict, f"; {found.summary}")]

@@ -61,9 +61,11 @@ def fleet(directory: Path, mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> Stub:
     ) -> dict[str, Answer | str]:
         for host in hosts:
             there["asked"][host.site] = (command(host), stdin[host.site])
-            done(host.site)
         there["decided"] = {host.site for host in hosts if decides(there["answers"][host.site])}
-        return {host.site: there["answers"][host.site] for host in hosts if host.site not in there["late"]}
+        in_time = [host.site for host in hosts if host.site not in there["late"]]
+        for site in in_time:
+            done(site)
+        return {site: there["answers"][site] for site in in_time}
 
     monkeypatch.setattr(
         verifying, "known", lambda *_: Fleet(tuple(there["hosts"].values()), there["unfinished"], there["begun"])
@@ -87,6 +89,7 @@ def test_a_mesh_that_is_well_is_proved(fleet: Stub, capsys: pytest.CaptureFixtur
     assert run(["verify", "--json", "--stack", "prod"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert (data["verified"], data["findings"], data["connections"]) == (True, [], 2)
+    assert data["not_waited_for"] == []
     # What travels is our text and the site's own work; no key of anybody's.
     command, tasks = fleet["asked"]["ams"]
     assert shlex.quote(SCRIPT) in command
@@ -118,10 +121,16 @@ def test_a_change_that_is_not_confirmed_is_told_at_once_and_nothing_else_is_judg
     first, last = capsys.readouterr().out.splitlines()
     assert first.startswith("ams: a change is not confirmed, and goes back in 90 s: wait for the 'pulumi up'")
     assert last.startswith("prod: 1 fault; 2 hosts asked")
-    # The other one is not waited for.
+    # The other one is not waited for, and named.
     fleet["late"] = {"nyc"}
     assert run(["verify"]) == 1
-    assert capsys.readouterr().out.splitlines()[-1].startswith("prod: 1 fault; 1 host asked")
+    first, second, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("ams: a change is not confirmed")
+    assert second == "nyc: not waited for"
+    assert last.startswith("prod: 1 fault; 1 host asked")
+    assert run(["verify", "--json"]) == 1
+    data = json.loads(capsys.readouterr().out)
+    assert (data["not_waited_for"], data["left_out"], data["hosts"]) == (["nyc"], [], 1)
     # Beside it, the same silence is a fault, and decides nothing.
     fleet |= {"late": set(), "answers": {**fleet["answers"], "ams": Answer(0, said("ams"), "")}}
     assert run(["verify"]) == 1
