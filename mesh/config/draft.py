@@ -161,7 +161,7 @@ def _at(value: Any, loc: Loc) -> Any:
     for part in loc:
         if isinstance(value, dict):
             value = value.get(part)
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+        elif isinstance(value, list) and isinstance(part, int) and 0 <= part < len(value):
             value = value[part]
         else:
             return None

@@ -45,6 +45,14 @@ TABLE: list[Row] = [
         ],
     ),
     (
+        "an unknown key that is known in the entries of a list, where the config's list has none",
+        {"access": [], "mesh.ports": False},
+        [
+            "mesh.ports: unknown key; it belongs to access[N] or assert[N]; known here: tunnel, interface, listen_port,"
+            " mtu, persistent_keepalive, confirm_within, preshared_generation"
+        ],
+    ),
+    (
         "a key that is like another one, and known where the same config has a place for it, is meant as it stands",
         {"sites.ams.user": "admin", "sites.ams.colo.networks": {}, "sites.ams.groups": {}, "sites.ams.usr": "admin"},
         [
