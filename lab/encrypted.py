@@ -27,7 +27,7 @@ def put(file: Path, secrets: Mapping[str, str], engine: Sequence[str], pulumi_ho
     """
     kept = file.with_suffix(".encrypted.json")
     digest = hashlib.sha256(json.dumps(dict(secrets), sort_keys=True).encode()).hexdigest()
-    earlier = json.loads(kept.read_text()) if kept.exists() else {}
+    earlier = _earlier(kept)
     content = yaml.safe_load(file.read_text())
     if earlier.get("digest") == digest and earlier["salt"] == content.get(SALT):
         for path, value in earlier["values"].items():
@@ -54,7 +54,17 @@ def put(file: Path, secrets: Mapping[str, str], engine: Sequence[str], pulumi_ho
             raise SecretError(f"{path} is not set: {done.stderr.strip()}")
     content = yaml.safe_load(file.read_text())
     values = {path: _at(content["config"], path) for path in secrets}
-    kept.write_text(json.dumps({"digest": digest, "salt": content.get(SALT), "values": values}))
+    fresh = kept.with_suffix(".new")
+    fresh.write_text(json.dumps({"digest": digest, "salt": content.get(SALT), "values": values}))
+    fresh.rename(kept)  # whole or not at all, also where this is killed
+
+
+def _earlier(kept: Path) -> Any:
+    """What was kept. One that cannot be read, as after a full disk, counts for none: it is made anew."""
+    try:
+        return json.loads(kept.read_text())
+    except (OSError, ValueError):
+        return {}
 
 
 def _at(config: Any, path: str) -> Any:

@@ -17,7 +17,8 @@ VERSION_VARIABLE = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
 _ALSO_SEARCHED = "/usr/local/go/bin"
 # As 2 cores compile them.
 _PACKAGES_A_MINUTE = 350
-_OPTIONS = ("-mod=readonly", "-buildvcs=false", "-trimpath")
+# What debuggers need is not linked in, so it is not made either.
+_OPTIONS = ("-mod=readonly", "-buildvcs=false", "-trimpath", "-gcflags=all=-dwarf=false")
 
 
 class BuildError(Exception):
@@ -48,7 +49,8 @@ class _Go:
                 seconds=seconds,
                 silent_seconds=silent_seconds,
                 # Without cgo the result does not depend on whether the machine has a C compiler.
-                environment={**self.environment, "CGO_ENABLED": "0", "GOWORK": "off"},
+                # The compiler ends before its garbage matters; with GOGC it takes a quarter less time.
+                environment={"GOGC": "400", **self.environment, "CGO_ENABLED": "0", "GOWORK": "off"},
                 directory=self.module,
                 on_line=on_line,
                 on_tick=lambda passed: self.screen.progress(f"  {doing()} ({elapsed(passed)})"),
