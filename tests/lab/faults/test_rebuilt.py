@@ -49,6 +49,7 @@ def test_a_change_for_a_blank_host_fails_without_touching_it(set_stage: SetStage
     assert_one_up_is_enough(stage)
 
 
+@pytest.mark.long
 def test_a_blank_host_with_another_host_key_is_set_up_by_the_up_that_is_told_the_key(set_stage: SetStage) -> None:
     stage = brought_up_and_erased(set_stage)
     blank = stage.traces("nyc")
